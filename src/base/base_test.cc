@@ -1,0 +1,54 @@
+#include <gtest/gtest.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "base/gather.h"
+#include "base/ids.h"
+
+namespace ottla {
+namespace {
+
+TEST(Crc32c, KnownVectors) {
+  EXPECT_EQ(crc32c(as_bytes("123456789")), 0xe3069283u);
+  EXPECT_EQ(crc32c(Bytes(32, 0)), 0x8a9136aau);  // RFC 3720, B.4
+  EXPECT_EQ(crc32c(Bytes(32, 0xff)), 0x62a8ab43u);
+}
+
+TEST(Crc32c, InstructionAndTableAgreeAtEveryLengthAndSeed) {
+  Bytes bytes(10'000);
+  std::uint32_t state = 1;
+  for (auto& b : bytes) b = static_cast<std::uint8_t>((state = state * 1664525 + 1013904223) >> 24);
+  for (std::size_t length = 0; length <= bytes.size(); length += length < 64 ? 1 : 977) {
+    const ByteView part = ByteView(bytes).first(length);
+    EXPECT_EQ(crc32c(part, 7), crc32c_portable(part, 7)) << length;
+  }
+  const ByteView all(bytes);
+  EXPECT_EQ(crc32c(all.subspan(5000), crc32c(all.first(5000))), crc32c(all));
+}
+
+TEST(Uuid, PrintsAndParsesAsKafkaDoes) {
+  EXPECT_EQ((Uuid{0, 1}).to_string(), "AAAAAAAAAAAAAAAAAAAAAQ");
+  const Uuid id{0x0123456789abcdef, 0xfedcba9876543210};
+  EXPECT_EQ(Uuid::parse(id.to_string()), id);
+  EXPECT_EQ(Uuid::parse("short"), std::nullopt);
+  EXPECT_EQ(Uuid::parse("AAAAAAAAAAAAAAAAAAAA!Q"), std::nullopt);
+}
+
+TEST(Slice, PartsKeepTheWholeAlive) {
+  Slice part;
+  {
+    const Slice whole = Slice::copy_of(as_bytes("abcdef"));
+    part = whole.subslice(2, 3);
+  }
+  EXPECT_EQ(as_text(part.view()), "cde");
+}
+
+TEST(Gather, FlattensInOrder) {
+  Gather gather(Slice::copy_of(as_bytes("ab")));
+  gather.append(Gather(Slice::copy_of(as_bytes("cd"))));
+  EXPECT_EQ(gather.size_bytes(), 4u);
+  EXPECT_EQ(as_text(gather.flatten().view()), "abcd");
+}
+
+}  // namespace
+}  // namespace ottla
