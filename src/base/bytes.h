@@ -50,6 +50,7 @@ class SharedMemory {
   void release();
   std::uint8_t* data() { return reinterpret_cast<std::uint8_t*>(this + 1); }
   std::size_t size() const { return size_; }
+  bool is_unique() const { return references_.load(std::memory_order_acquire) == 1; }
 
  private:
   explicit SharedMemory(std::size_t size) : size_(size) {}
@@ -92,6 +93,9 @@ class Slice {
 
   // The part [from, from + count); shares the memory. REQUIRES: it lies inside.
   Slice subslice(std::size_t from, std::size_t count) const;
+
+  // Whether nobody else holds this memory.
+  bool is_unique() const { return memory_ && memory_->is_unique(); }
 
   // How much memory this slice keeps alive, for budgets.
   std::size_t retained_bytes() const { return memory_ ? memory_->size() : 0; }

@@ -24,6 +24,9 @@ class Connection {
  public:
   virtual ~Connection() = default;
 
+  // Returns when read_some would probably not have to wait; may return early. Lets an idle connection hold no buffer.
+  virtual Task<Result<>> wait_readable() { co_return Result<>{}; }
+
   // At least one byte, or 0 when the other side has ended its sending; `closed` after close() or a reset.
   virtual Task<Result<std::size_t>> read_some(MutableByteView into) = 0;
 
