@@ -1,0 +1,119 @@
+"""What a case sees of the system under test: an address, fresh topics, and a ledger for the disk checks at the end."""
+
+import itertools
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+
+from harness import wire
+from harness.server import PROJECT
+
+TOPIC_READY_SECONDS_MAX = 15
+
+
+class Target:
+    def __init__(self, server_class, folder):
+        self.kind = server_class.kind
+        self.server_class = server_class
+        self.folder = pathlib.Path(folder)
+        self.server = server_class(self.folder / "node")
+        self.numbers = itertools.count(1)
+        self.codecs_written = {}  # topic -> codec: what must be found in the segments once the node has stopped
+        self.others = []
+
+    def start(self):
+        self.server.start()
+
+    def close(self):
+        for server in [*self.others, self.server]:
+            server.kill()
+
+    def new_server(self, **options):
+        """A node of its own for one case; close() ends what the case left running."""
+        server = self.server_class(self.folder / f"node-{next(self.numbers)}", **options)
+        self.others.append(server)
+        return server
+
+    @property
+    def bootstrap(self):
+        return self.server.bootstrap
+
+    @property
+    def log_dir(self):
+        return self.server.log_dir
+
+    def check_alive(self):
+        assert self.server.is_alive(), f"nobody listens; the node's last words:\n{self.server.output_tail()}"
+
+    def scratch_file(self, content=b""):
+        handle, name = tempfile.mkstemp(dir=self.folder)
+        os.write(handle, content)
+        os.close(handle)
+        return pathlib.Path(name)
+
+    def name(self, word="topic"):
+        return f"{word}-{next(self.numbers)}"
+
+    def topic(self, word="topic", partitions=1, **configs):
+        """A new topic that is ready for use; configs with '_' for '.'."""
+        name = self.name(word)
+        make_topic(self.bootstrap, name, partitions, {key.replace("_", "."): str(v) for key, v in configs.items()})
+        return name
+
+
+def make_topic(bootstrap, name, partitions=1, configs=None):
+    made = wire.create_topic(bootstrap, name, partitions, configs)
+    assert made.error_code == wire.NONE, f"create {name}: error {made.error_code} {made.error_message}"
+    await_leaders(bootstrap, name, partitions)
+
+
+def await_leaders(bootstrap, name, partitions=1):
+    """Kafka answers CreateTopics before its broker has applied the new topic; a client sees that as a retriable error."""
+    deadline = time.monotonic() + TOPIC_READY_SECONDS_MAX
+    while True:
+        found = wire.metadata(bootstrap, [name]).topics[0]
+        if found.error_code == wire.NONE and len(found.partitions) == partitions:
+            if all(wire.list_offset(bootstrap, name, i, wire.LATEST).error_code == wire.NONE for i in range(partitions)):
+                return
+        assert time.monotonic() < deadline, f"topic {name} is not ready after {TOPIC_READY_SECONDS_MAX} s: {found}"
+        time.sleep(0.02)
+
+
+def output_of(command, input_bytes=None, timeout_seconds=60, ok=(0,)):
+    """Runs a command, returns its stdout as text; a wrong exit code is an assertion with what it printed."""
+    done = subprocess.run([str(part) for part in command], input=input_bytes, capture_output=True,
+                          timeout=timeout_seconds)
+    shown = " ".join(str(part) for part in command)
+    assert done.returncode in ok, (
+        f"`{shown}` ended with {done.returncode}\n{done.stdout.decode(errors='replace')[-1500:]}"
+        f"{done.stderr.decode(errors='replace')[-1500:]}")
+    return done.stdout.decode(errors="replace")
+
+
+def run_program(command, group, report, timeout_seconds):
+    """Runs a program that has many cases and prints a JSON object a line: first {"plan": [names]}, then for each case
+    {"case", "ok", "seconds", "text"}. What was planned and never reported has failed."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=timeout_seconds)
+    planned = []
+    for line in done.stdout.splitlines():
+        if not line.startswith("{"):
+            continue
+        entry = json.loads(line)
+        if "plan" in entry:
+            planned = entry["plan"]
+            continue
+        planned.remove(entry["case"])
+        if entry["ok"]:
+            report.success(group, entry["case"], entry["seconds"])
+        else:
+            report.failure(group, entry["case"], entry["seconds"], entry["text"])
+    for name in planned:
+        report.failure(group, name, 0, "the program ended without a word on this case")
+    if done.returncode != 0 or not done.stdout:
+        report.failure(group, "the program", 0, f"exit {done.returncode}\n{done.stderr[-3000:]}")
+
+
+__all__ = ["PROJECT", "Target", "await_leaders", "make_topic", "output_of", "run_program"]
