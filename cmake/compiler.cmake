@@ -3,6 +3,7 @@ add_compile_options(
   -Wall -Wextra -Wpedantic -Werror
   -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wnull-dereference -Wimplicit-fallthrough
   -Wno-gnu-zero-variadic-macro-arguments
+  -Wno-missing-designated-field-initializers  # fields have defaults
   -fno-omit-frame-pointer -fstack-protector-strong)
 add_link_options(-fuse-ld=lld-19)
 

@@ -1,4 +1,5 @@
-// Views of bytes, and Slice: a reference-counted piece of memory that may be handed on without copying.
+// Views of bytes, and Slice: a reference-counted piece of memory that may be handed on without
+// copying.
 #pragma once
 
 #include <atomic>
@@ -42,7 +43,8 @@ void store_big(std::uint8_t* at, T number) {
   std::memcpy(at, &value, sizeof value);
 }
 
-// Memory shared by its slices; freed with the last one. Counting is atomic: slices travel between shards.
+// Memory shared by its slices; freed with the last one. Counting is atomic: slices travel between
+// shards.
 class SharedMemory {
  public:
   static SharedMemory* allocate(std::size_t size);

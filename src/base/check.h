@@ -1,4 +1,5 @@
-// OTTLA_CHECK: a broken invariant stops the process, in every build. Never used on bytes from outside.
+// OTTLA_CHECK: a broken invariant stops the process, in every build. Never used on bytes from
+// outside.
 #pragma once
 
 #include <source_location>
@@ -11,7 +12,7 @@ namespace ottla {
 
 }  // namespace ottla
 
-#define OTTLA_CHECK(condition)                                                              \
-  (static_cast<bool>(condition)                                                             \
-       ? static_cast<void>(0)                                                               \
+#define OTTLA_CHECK(condition)  \
+  (static_cast<bool>(condition) \
+       ? static_cast<void>(0)   \
        : ::ottla::check_failed(#condition, std::source_location::current()))

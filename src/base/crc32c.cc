@@ -28,8 +28,8 @@ constexpr auto kTable = [] {
 
 #if defined(__x86_64__)
 
-// Three streams hide the latency of the instruction; their CRCs are joined by shifting over the length of a stream
-// (multiplication by x^(8 * kStream) modulo the polynomial, as a table by byte).
+// Three streams hide the latency of the instruction; their CRCs are joined by shifting over the
+// length of a stream (multiplication by x^(8 * kStream) modulo the polynomial, as a table by byte).
 constexpr std::size_t kStream = 1024;
 
 constexpr std::uint32_t shift_one_bit(std::uint32_t crc) {
@@ -108,10 +108,12 @@ std::uint32_t crc32c_portable(ByteView bytes, std::uint32_t seed) {
   const std::uint8_t* at = bytes.data();
   std::size_t left = bytes.size();
   for (; left >= 8; at += 8, left -= 8) {
-    const std::uint32_t low = crc ^ (static_cast<std::uint32_t>(at[0]) | static_cast<std::uint32_t>(at[1]) << 8 |
-                                     static_cast<std::uint32_t>(at[2]) << 16 | static_cast<std::uint32_t>(at[3]) << 24);
+    const std::uint32_t low =
+        crc ^ (static_cast<std::uint32_t>(at[0]) | static_cast<std::uint32_t>(at[1]) << 8 |
+               static_cast<std::uint32_t>(at[2]) << 16 | static_cast<std::uint32_t>(at[3]) << 24);
     crc = kTable[7][low & 0xff] ^ kTable[6][(low >> 8) & 0xff] ^ kTable[5][(low >> 16) & 0xff] ^
-          kTable[4][low >> 24] ^ kTable[3][at[4]] ^ kTable[2][at[5]] ^ kTable[1][at[6]] ^ kTable[0][at[7]];
+          kTable[4][low >> 24] ^ kTable[3][at[4]] ^ kTable[2][at[5]] ^ kTable[1][at[6]] ^
+          kTable[0][at[7]];
   }
   for (; left > 0; ++at, --left) crc = (crc >> 8) ^ kTable[0][(crc ^ *at) & 0xff];
   return ~crc;

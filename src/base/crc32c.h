@@ -1,5 +1,5 @@
-// CRC-32C (Castagnoli), by the processor's instruction where there is one. Used by record batches, the journal and
-// every file of our own.
+// CRC-32C (Castagnoli), by the processor's instruction where there is one. Used by record batches,
+// the journal and every file of our own.
 #pragma once
 
 #include <cstdint>

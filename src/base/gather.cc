@@ -5,7 +5,8 @@
 namespace ottla {
 
 bool Gather::in_memory() const {
-  return std::ranges::all_of(parts_, [](const Part& p) { return std::holds_alternative<Slice>(p); });
+  return std::ranges::all_of(parts_,
+                             [](const Part& p) { return std::holds_alternative<Slice>(p); });
 }
 
 Slice Gather::flatten() const {

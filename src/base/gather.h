@@ -1,5 +1,5 @@
-// Gather: what one write sends: pieces of memory and ranges of files, in order. Records travel as a Gather from
-// the log to the socket, so that neither the codec nor the broker touches their bytes.
+// Gather: what one write sends: pieces of memory and ranges of files, in order. Records travel as a
+// Gather from the log to the socket, so that neither the codec nor the broker touches their bytes.
 #pragma once
 
 #include <cstdint>

@@ -11,15 +11,15 @@
 
 namespace ottla {
 
-using Offset = std::int64_t;          // of a record in a partition
-using LeaderEpoch = std::int32_t;     // of a partition; -1 where unknown
+using Offset = std::int64_t;       // of a record in a partition
+using LeaderEpoch = std::int32_t;  // of a partition; -1 where unknown
 using PartitionIndex = std::int32_t;
-using NodeId = std::int32_t;          // of a broker or controller; -1 where none
-using BrokerEpoch = std::int64_t;     // offset of the record that registered this incarnation
-using ProducerId = std::int64_t;      // -1 where none
-using ProducerEpoch = std::int16_t;   // -1 where none
-using Sequence = std::int32_t;        // of a producer's batch; wraps from 2^31 - 1 to 0
-using TimestampMs = std::int64_t;     // milliseconds since 1970-01-01 UTC; -1 where none
+using NodeId = std::int32_t;         // of a broker or controller; -1 where none
+using BrokerEpoch = std::int64_t;    // offset of the record that registered this incarnation
+using ProducerId = std::int64_t;     // -1 where none
+using ProducerEpoch = std::int16_t;  // -1 where none
+using Sequence = std::int32_t;       // of a producer's batch; wraps from 2^31 - 1 to 0
+using TimestampMs = std::int64_t;    // milliseconds since 1970-01-01 UTC; -1 where none
 
 // 128 bits; printed as Kafka does, 22 characters of base64url without padding. Zero where none.
 struct Uuid {
@@ -29,7 +29,8 @@ struct Uuid {
   auto operator<=>(const Uuid&) const = default;
   bool is_zero() const { return high == 0 && low == 0; }
   std::string to_string() const;
-  static std::optional<Uuid> parse(std::string_view text);  // nullopt unless it is 22 such characters
+  static std::optional<Uuid> parse(
+      std::string_view text);  // nullopt unless it is 22 such characters
 };
 
 struct TopicPartition {

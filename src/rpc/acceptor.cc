@@ -1,14 +1,14 @@
 #include "rpc/acceptor.h"
 
 #include <fmt/format.h>
-
 #include <vector>
 
 namespace ottla::rpc {
 namespace {
 
 constexpr io::Duration kIdleCheckInterval = std::chrono::seconds(10);
-constexpr io::Duration kAcceptRetry = std::chrono::milliseconds(20);  // after an error such as: no descriptors left
+constexpr io::Duration kAcceptRetry =
+    std::chrono::milliseconds(20);  // after an error such as: no descriptors left
 
 }  // namespace
 
@@ -62,7 +62,8 @@ io::Task<void> Acceptor::serve(std::shared_ptr<ServerConnection> connection, std
 
 io::Task<void> Acceptor::close_idle_loop() {
   const io::Duration idle_max = std::chrono::milliseconds(context_.limits.idle_ms_max);
-  while (!co_await stop_.wait_until(context_.env.clock, context_.env.clock.now() + kIdleCheckInterval)) {
+  while (!co_await stop_.wait_until(context_.env.clock,
+                                    context_.env.clock.now() + kIdleCheckInterval)) {
     const io::Instant now = context_.env.clock.now();
     std::vector<std::shared_ptr<ServerConnection>> idle;
     for (const auto& [id, connection] : open_) {

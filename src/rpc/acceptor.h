@@ -26,7 +26,8 @@ class Acceptor {
   // Accepts until stop(). Spawned by the owner, who awaits stop() before this goes.
   void start();
 
-  // Takes no new connection; lets those that are open answer what they have begun, for at most `grace`.
+  // Takes no new connection; lets those that are open answer what they have begun, for at most
+  // `grace`.
   io::Task<void> stop(io::Duration grace);
 
   std::size_t connections() const { return open_.size(); }

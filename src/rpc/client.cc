@@ -1,9 +1,8 @@
 #include "rpc/client.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
+#include <fmt/format.h>
 
 namespace ottla::rpc {
 namespace {
@@ -39,14 +38,16 @@ io::Task<io::Result<Slice>> Client::exchange(Gather frame, std::int16_t api_key,
   writable_.set();
   const bool in_time = co_await mine->answered.wait_until(env_.clock, env_.clock.now() + timeout);
   if (!in_time && !mine->frame) {
-    end(fmt::format("no answer to API {} from {} within {} ms", api_key, connection_->peer().to_string(),
+    end(fmt::format("no answer to API {} from {} within {} ms", api_key,
+                    connection_->peer().to_string(),
                     std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()));
     co_return std::unexpected(io::Error{io::ErrorKind::timed_out, end_reason_});
   }
   if (!mine->frame) co_return std::unexpected(io::Error{io::ErrorKind::closed, end_reason_});
   const std::size_t header_bytes = wire::response_header_version(api_key, version) == 0 ? 4 : 5;
   if (mine->frame->size() < header_bytes) {
-    co_return std::unexpected(io::Error{io::ErrorKind::invalid, "the answer is shorter than its header"});
+    co_return std::unexpected(
+        io::Error{io::ErrorKind::invalid, "the answer is shorter than its header"});
   }
   co_return mine->frame->subslice(header_bytes, mine->frame->size() - header_bytes);
 }
@@ -97,13 +98,15 @@ io::Task<void> Client::read_loop() {
     std::size_t wanted = 4;
     if (filled - parsed >= 4) wanted += load_big<std::uint32_t>(buffer.data() + parsed);
     if (wanted > kResponseBytesMax) {
-      end(fmt::format("{} announces an answer of {} bytes", connection_->peer().to_string(), wanted));
+      end(fmt::format("{} announces an answer of {} bytes", connection_->peer().to_string(),
+                      wanted));
       break;
     }
     if (parsed == filled && buffer.is_unique()) parsed = filled = 0;
     if (buffer.size() - parsed < wanted) {
       Slice bigger = Slice::allocate(std::max(wanted, kReadBytes));
-      if (filled > parsed) std::memcpy(bigger.mutable_data(), buffer.data() + parsed, filled - parsed);
+      if (filled > parsed)
+        std::memcpy(bigger.mutable_data(), buffer.data() + parsed, filled - parsed);
       filled -= parsed;
       parsed = 0;
       buffer = std::move(bigger);

@@ -1,11 +1,11 @@
-// The asking side of one connection: any number of requests under way, answers matched by correlation id. Used between
-// the halves of a node, between nodes, and by the command line.
+// The asking side of one connection: any number of requests under way, answers matched by
+// correlation id. Used between the halves of a node, between nodes, and by the command line.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,10 +19,12 @@ namespace ottla::rpc {
 inline constexpr io::Duration kRequestTimeoutDefault = std::chrono::seconds(30);
 inline constexpr std::uint32_t kResponseBytesMax = 1u << 30;
 
-// After an error of kind `closed` or `timed_out` the client is done: make a new one. What the request did is unknown.
+// After an error of kind `closed` or `timed_out` the client is done: make a new one. What the
+// request did is unknown.
 class Client {
  public:
-  // Takes over a connection. The client outlives every call; its owner awaits close() before destroying it.
+  // Takes over a connection. The client outlives every call; its owner awaits close() before
+  // destroying it.
   Client(io::Env& env, std::unique_ptr<io::Connection> connection, std::string client_id);
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -36,7 +38,8 @@ class Client {
   io::Task<io::Result<Response>> call(Req request, std::int16_t version,
                                       io::Duration timeout = kRequestTimeoutDefault) {
     auto frame = wire::request_frame(next_correlation_, client_id_, request, version);
-    if (!frame) co_return std::unexpected(io::Error{io::ErrorKind::invalid, frame.error().to_string()});
+    if (!frame)
+      co_return std::unexpected(io::Error{io::ErrorKind::invalid, frame.error().to_string()});
     auto answer = co_await exchange(std::move(*frame), Response::info.key, version, timeout);
     if (!answer) co_return std::unexpected(std::move(answer.error()));
     auto response = wire::decode<Response>(std::move(*answer), version);
@@ -46,8 +49,8 @@ class Client {
     co_return std::move(*response);
   }
 
-  // Sends a whole frame (with its length) that carries next_correlation(), and gives the answer's body. The key and
-  // version tell the form of the answer's header.
+  // Sends a whole frame (with its length) that carries next_correlation(), and gives the answer's
+  // body. The key and version tell the form of the answer's header.
   io::Task<io::Result<Slice>> exchange(Gather frame, std::int16_t api_key, std::int16_t version,
                                        io::Duration timeout);
 

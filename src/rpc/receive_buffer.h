@@ -1,5 +1,6 @@
-// Where a shard's connections receive. Small requests of all connections fill one chunk after the other, so that an
-// idle connection holds no memory and a log that keeps a batch keeps little beside it.
+// Where a shard's connections receive. Small requests of all connections fill one chunk after the
+// other, so that an idle connection holds no memory and a log that keeps a batch keeps little
+// beside it.
 #pragma once
 
 #include <cstddef>

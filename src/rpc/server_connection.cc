@@ -1,9 +1,8 @@
 #include "rpc/server_connection.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
+#include <fmt/format.h>
 
 #include "wire/header.h"
 
@@ -11,18 +10,20 @@ namespace ottla::rpc {
 namespace {
 
 constexpr std::size_t kLengthBytes = 4;
-constexpr std::size_t kRequestHeaderBytesMin = 8;           // api key, version, correlation id
-constexpr std::size_t kOwnBufferBytesMin = 32 << 10;        // a frame above this gets a buffer of its own
+constexpr std::size_t kRequestHeaderBytesMin = 8;     // api key, version, correlation id
+constexpr std::size_t kOwnBufferBytesMin = 32 << 10;  // a frame above this gets a buffer of its own
 constexpr std::size_t kPredictedReadBytesMax = 2 << 20;
 
 // What the first bytes of a stream that is not Kafka's probably are.
 std::string_view guess_protocol(ByteView bytes) {
   if (bytes.size() >= 2 && bytes[0] == 0x16 && bytes[1] == 0x03) {
-    return "this looks like TLS; the listener is plain text: set security.protocol=PLAINTEXT at the client";
+    return "this looks like TLS; the listener is plain text: set security.protocol=PLAINTEXT at "
+           "the client";
   }
   const std::string_view text = as_text(bytes);
   for (std::string_view verb : {"GET ", "POST", "HEAD", "PUT ", "OPTI"}) {
-    if (text.starts_with(verb)) return "this looks like HTTP; the port speaks Kafka's protocol only";
+    if (text.starts_with(verb))
+      return "this looks like HTTP; the port speaks Kafka's protocol only";
   }
   return "the peer does not speak Kafka's protocol, or asks for more than socket.request.max.bytes";
 }
@@ -48,8 +49,8 @@ void ReplySlot::close(std::string_view why) {
   }
 }
 
-ServerConnection::ServerConnection(ServerContext context, std::unique_ptr<io::Connection> connection,
-                                   std::string listener)
+ServerConnection::ServerConnection(ServerContext context,
+                                   std::unique_ptr<io::Connection> connection, std::string listener)
     : context_(context),
       connection_(std::move(connection)),
       peer_(std::make_shared<Peer>()),
@@ -117,7 +118,8 @@ io::Task<bool> ServerConnection::read_more() {
   co_return co_await read_into_chunk();
 }
 
-// A buffer of exactly `capacity` for what is left and what comes, read until `enough` bytes are there.
+// A buffer of exactly `capacity` for what is left and what comes, read until `enough` bytes are
+// there.
 io::Task<bool> ServerConnection::read_into_own(std::size_t capacity, std::size_t enough) {
   if (filled_ == parsed_) (void)co_await connection_->wait_readable();
   Slice own = Slice::allocate(capacity);
@@ -208,8 +210,9 @@ bool ServerConnection::begin(Slice frame) {
   const int response_header_version =
       context_.service.response_header_version(header->api_key, header->api_version);
   if (response_header_version < 0) {
-    fail(fmt::format("API key {} version {} is not served here: the client should ask by ApiVersions first",
-                     header->api_key, header->api_version));
+    fail(fmt::format(
+        "API key {} version {} is not served here: the client should ask by ApiVersions first",
+        header->api_key, header->api_version));
     return false;
   }
   Pending pending;

@@ -1,9 +1,10 @@
-// One accepted connection: cuts the byte stream into requests, hands them to the service, and writes the answers in
-// the order of the requests. All that has arrived is parsed in place; all answers of a turn leave in one write.
+// One accepted connection: cuts the byte stream into requests, hands them to the service, and
+// writes the answers in the order of the requests. All that has arrived is parsed in place; all
+// answers of a turn leave in one write.
 //
-// Bounds: a frame (frame_bytes_max), requests begun and unanswered (requests_in_flight_max), answers that a slow
-// reader leaves unsent (unsent_bytes_max): past them nothing more is read, and TCP slows the peer down. A connection
-// without a request for idle_ms_max is closed.
+// Bounds: a frame (frame_bytes_max), requests begun and unanswered (requests_in_flight_max),
+// answers that a slow reader leaves unsent (unsent_bytes_max): past them nothing more is read, and
+// TCP slows the peer down. A connection without a request for idle_ms_max is closed.
 #pragma once
 
 #include <cstdint>
@@ -18,18 +19,19 @@
 namespace ottla::rpc {
 
 struct ServerLimits {
-  std::uint32_t frame_bytes_max = 100 << 20;      // socket.request.max.bytes
+  std::uint32_t frame_bytes_max = 100 << 20;  // socket.request.max.bytes
   std::uint32_t requests_in_flight_max = 256;
-  std::uint64_t in_flight_bytes_max = 64 << 20;   // of requests begun and unanswered
+  std::uint64_t in_flight_bytes_max = 64 << 20;  // of requests begun and unanswered
   std::uint64_t unsent_bytes_max = 64 << 20;
-  std::int64_t idle_ms_max = 600'000;             // connections.max.idle.ms
+  std::int64_t idle_ms_max = 600'000;  // connections.max.idle.ms
 };
 
-// Memory that the requests of all connections of a shard may hold together (queued.max.request.bytes). A single
-// request above the rest is let in alone.
+// Memory that the requests of all connections of a shard may hold together
+// (queued.max.request.bytes). A single request above the rest is let in alone.
 class MemoryBudget {
  public:
-  MemoryBudget(io::Executor& executor, std::uint64_t bytes_max) : freed_(executor), bytes_max_(bytes_max) {}
+  MemoryBudget(io::Executor& executor, std::uint64_t bytes_max)
+      : freed_(executor), bytes_max_(bytes_max) {}
   bool has_room(std::uint64_t bytes) const { return used_ == 0 || used_ + bytes <= bytes_max_; }
   void take(std::uint64_t bytes) { used_ += bytes; }
   void give(std::uint64_t bytes) {
@@ -103,7 +105,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   std::shared_ptr<Peer> peer_;
 
   // reading
-  Slice buffer_;            // received bytes: [parsed_, filled_) are not yet parsed
+  Slice buffer_;  // received bytes: [parsed_, filled_) are not yet parsed
   std::size_t parsed_ = 0;
   std::size_t filled_ = 0;
   std::size_t last_frame_bytes_ = 0;
@@ -115,7 +117,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   std::uint64_t in_flight_bytes_ = 0;
   std::uint64_t unsent_bytes_ = 0;
   Gather outbound_;
-  bool closing_ = false;  // after the answers that are due
+  bool closing_ = false;    // after the answers that are due
   bool abandoned_ = false;  // closing, and answers of begun requests are dropped
   bool closed_ = false;
   io::Event progress_;  // pulsed when an answer was given or sent, or the connection closed

@@ -1,5 +1,5 @@
-// What serves requests: the broker, the controller. Below it stands server_connection, which knows frames, order and
-// bounds but no API.
+// What serves requests: the broker, the controller. Below it stands server_connection, which knows
+// frames, order and bounds but no API.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ namespace ottla::rpc {
 
 class ServerConnection;
 
-// One request as it came. `frame` holds header and body (no length); `body` is its rest behind the header. Both keep
-// the received memory alive.
+// One request as it came. `frame` holds header and body (no length); `body` is its rest behind the
+// header. Both keep the received memory alive.
 struct Request {
   std::int16_t api_key = 0;
   std::int16_t api_version = 0;
@@ -27,8 +27,8 @@ struct Request {
   Slice body;
 };
 
-// The place of one request's answer in its connection's order. Exactly one of the calls, once, on the connection's
-// shard; a call after the connection has gone does nothing.
+// The place of one request's answer in its connection's order. Exactly one of the calls, once, on
+// the connection's shard; a call after the connection has gone does nothing.
 class ReplySlot {
  public:
   ReplySlot() = default;
@@ -39,7 +39,8 @@ class ReplySlot {
   void send(Gather body);
   // Nothing is sent for this request (Produce with acks=0).
   void send_nothing();
-  // Ends the connection after the answers before this one have been sent; `why` goes to the log, with the remedy.
+  // Ends the connection after the answers before this one have been sent; `why` goes to the log,
+  // with the remedy.
   void close(std::string_view why);
 
  private:
@@ -51,8 +52,8 @@ class ReplySlot {
 struct Peer {
   io::Endpoint local;
   io::Endpoint remote;
-  std::string listener;  // its name, such as PLAINTEXT
-  std::string client_software_name;     // from ApiVersions
+  std::string listener;              // its name, such as PLAINTEXT
+  std::string client_software_name;  // from ApiVersions
   std::string client_software_version;
 };
 
@@ -63,8 +64,9 @@ class Service {
   // Answers through `reply`, now or later. `peer` lives as long as the connection.
   virtual void handle(Request request, const std::shared_ptr<Peer>& peer, ReplySlot reply) = 0;
 
-  // Whether requests of this kind may begin before earlier ones of the same kind have been answered. Kafka's clients
-  // count on the order of effects, so a request of any other kind waits until all before it are answered.
+  // Whether requests of this kind may begin before earlier ones of the same kind have been
+  // answered. Kafka's clients count on the order of effects, so a request of any other kind waits
+  // until all before it are answered.
   virtual bool may_overlap(std::int16_t api_key) const = 0;
 
   // Version of the response header, 0 or 1; nullopt if this (key, version) is not served.
