@@ -44,12 +44,12 @@ io::Task<io::Result<Slice>> Client::exchange(Gather frame, std::int16_t api_key,
     co_return std::unexpected(io::Error{io::ErrorKind::timed_out, end_reason_});
   }
   if (!mine->frame) co_return std::unexpected(io::Error{io::ErrorKind::closed, end_reason_});
-  const std::size_t header_bytes = wire::response_header_version(api_key, version) == 0 ? 4 : 5;
-  if (mine->frame->size() < header_bytes) {
-    co_return std::unexpected(
-        io::Error{io::ErrorKind::invalid, "the answer is shorter than its header"});
-  }
-  co_return mine->frame->subslice(header_bytes, mine->frame->size() - header_bytes);
+  const wire::ApiInfo* api = wire::find_api(api_key);
+  OTTLA_CHECK(api != nullptr);
+  const auto header = wire::parse_response_header(*mine->frame, *api, version);
+  if (!header)
+    co_return std::unexpected(io::Error{io::ErrorKind::invalid, header.error().to_string()});
+  co_return mine->frame->subslice(header->body_offset, mine->frame->size() - header->body_offset);
 }
 
 io::Task<io::Result<>> Client::send_only(Gather frame) {

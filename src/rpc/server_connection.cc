@@ -204,12 +204,10 @@ io::Task<bool> ServerConnection::wait_for_turn(std::int16_t api_key, std::size_t
 bool ServerConnection::begin(Slice frame) {
   auto header = wire::parse_request_header(frame);
   if (!header) {
-    fail(fmt::format("a request header can't be read: {}", header.error().message));
+    fail(fmt::format("a request header can't be read: {}", header.error().to_string()));
     return false;
   }
-  const int response_header_version =
-      context_.service.response_header_version(header->api_key, header->api_version);
-  if (response_header_version < 0) {
+  if (!header->api || !context_.service.serves(header->api_key, header->api_version)) {
     fail(fmt::format(
         "API key {} version {} is not served here: the client should ask by ApiVersions first",
         header->api_key, header->api_version));
@@ -218,7 +216,7 @@ bool ServerConnection::begin(Slice frame) {
   Pending pending;
   pending.api_key = header->api_key;
   pending.correlation_id = header->correlation_id;
-  pending.response_header_version = response_header_version;
+  pending.response_header_version = header->api->response_header_version(header->api_version);
   pending.frame_bytes = static_cast<std::uint32_t>(frame.size());
   in_flight_bytes_ += frame.size();
   context_.budget.take(frame.size());
@@ -229,7 +227,7 @@ bool ServerConnection::begin(Slice frame) {
   request.api_version = header->api_version;
   request.correlation_id = header->correlation_id;
   request.client_id = std::move(header->client_id);
-  request.body = frame.subslice(header->body_position, frame.size() - header->body_position);
+  request.body = frame.subslice(header->body_offset, frame.size() - header->body_offset);
   request.frame = std::move(frame);
   const std::uint64_t sequence = first_sequence_ + pending_.size() - 1;
   context_.service.handle(std::move(request), peer_, ReplySlot(shared_from_this(), sequence));

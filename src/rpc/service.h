@@ -69,8 +69,9 @@ class Service {
   // until all before it are answered.
   virtual bool may_overlap(std::int16_t api_key) const = 0;
 
-  // Version of the response header, 0 or 1; nullopt if this (key, version) is not served.
-  virtual int response_header_version(std::int16_t api_key, std::int16_t api_version) const = 0;
+  // Whether handle() takes this. A version of ApiVersions that is not known must be taken: its
+  // answer says which are.
+  virtual bool serves(std::int16_t api_key, std::int16_t api_version) const = 0;
 };
 
 }  // namespace ottla::rpc
