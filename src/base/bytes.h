@@ -93,6 +93,12 @@ class Slice {
   MutableByteView mutable_view() const { return {data_, size_}; }
   operator ByteView() const { return view(); }  // NOLINT(google-explicit-constructor)
 
+  // Same bytes, wherever they lie.
+  friend bool operator==(const Slice& left, const Slice& right) {
+    return left.size_ == right.size_ &&
+           (left.size_ == 0 || std::memcmp(left.data_, right.data_, left.size_) == 0);
+  }
+
   // The part [from, from + count); shares the memory. REQUIRES: it lies inside.
   Slice subslice(std::size_t from, std::size_t count) const;
 
