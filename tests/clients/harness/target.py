@@ -95,25 +95,32 @@ def output_of(command, input_bytes=None, timeout_seconds=60, ok=(0,)):
 
 def run_program(command, group, report, timeout_seconds):
     """Runs a program that has many cases and prints a JSON object a line: first {"plan": [names]}, then for each case
-    {"case", "ok", "seconds", "text"}. What was planned and never reported has failed."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=timeout_seconds)
-    planned = []
-    for line in done.stdout.splitlines():
-        if not line.startswith("{"):
-            continue
-        entry = json.loads(line)
+    {"case", "ok", "seconds", "text"}, last {"codecs": {topic: codec}}, which is returned. What was planned and never
+    reported has failed."""
+    try:
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=timeout_seconds)
+        out, err, ending = done.stdout, done.stderr, f"exit {done.returncode}"
+        failed = done.returncode != 0
+    except subprocess.TimeoutExpired as late:
+        out, err = ((data or b"").decode(errors="replace") for data in (late.stdout, late.stderr))
+        ending, failed = f"it did not end in {timeout_seconds} s", True
+    planned, codecs = [], {}
+    for entry in (json.loads(line) for line in out.splitlines() if line.startswith("{") and line.endswith("}")):
         if "plan" in entry:
             planned = entry["plan"]
-            continue
-        planned.remove(entry["case"])
-        if entry["ok"]:
-            report.success(group, entry["case"], entry["seconds"])
+        elif "codecs" in entry:
+            codecs = entry["codecs"]
         else:
-            report.failure(group, entry["case"], entry["seconds"], entry["text"])
+            planned.remove(entry["case"])
+            if entry["ok"]:
+                report.success(group, entry["case"], entry["seconds"])
+            else:
+                report.failure(group, entry["case"], entry["seconds"], entry["text"])
     for name in planned:
         report.failure(group, name, 0, "the program ended without a word on this case")
-    if done.returncode != 0 or not done.stdout:
-        report.failure(group, "the program", 0, f"exit {done.returncode}\n{done.stderr[-3000:]}")
+    if failed or not out:
+        report.failure(group, "the program", 0, f"{ending}\n{err[-3000:]}")
+    return codecs
 
 
 __all__ = ["PROJECT", "Target", "await_leaders", "make_topic", "output_of", "run_program"]
