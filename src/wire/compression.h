@@ -1,11 +1,12 @@
 // The four codecs of record batches, each in the framing that Kafka's own clients write and read:
-//   gzip    RFC 1952, one or more members
-//   snappy  xerial's stream framing (magic, versions, length-prefixed raw blocks), as the Java
-//   client writes; reading
+//   gzip    RFC 1952, one or more members; what follows and is none is ignored, as by Kafka's Java
+//   readers snappy  xerial's stream framing (magic, versions, length-prefixed raw blocks), as the
+//   Java client writes; reading
 //           also takes one raw block without framing, as librdkafka writes
 //   lz4     the LZ4 frame format with independent blocks (a frame with dependent blocks is refused:
 //   Kafka's Java
-//           readers refuse it); header checksum right, as record batch v2 demands
+//           readers refuse it); header checksum right, as record batch v2 demands; what follows the
+//           frame is ignored
 //   zstd    one or more frames
 // Output is bounded: a caller names the most that it will take, and memory is taken piece by piece
 // below that.
@@ -70,8 +71,11 @@ std::expected<Slice, BatchError> decompress(Codec codec, ByteView input, std::si
 std::expected<Slice, BatchError> decompress(Decompressor& decompressor, Codec codec, ByteView input,
                                             std::size_t max_bytes);
 
-// Compresses in one piece; `level` nullopt is the codec's standard level. Codec none copies.
-// Errors: bad_level, unknown_codec, too_large (the result would exceed kBatchBytesMax).
-std::expected<Slice, BatchError> compress(Codec codec, std::optional<int> level, ByteView input);
+// Compresses in one piece; `level` nullopt is the codec's standard level. Codec none copies. The
+// result begins with `headroom_bytes` uninitialised bytes, for a header. REQUIRES: input.size() <=
+// kBatchBytesMax. Errors: bad_level, unknown_codec, too_large (the result would exceed
+// kBatchBytesMax).
+std::expected<Slice, BatchError> compress(Codec codec, std::optional<int> level, ByteView input,
+                                          std::size_t headroom_bytes = 0);
 
 }  // namespace ottla::wire

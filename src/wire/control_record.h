@@ -35,10 +35,10 @@ struct ControlKey {
 };
 
 // The end of a transaction on one partition: value {int16 version, int32 coordinatorEpoch}.
-struct EndTxnMarker {
+struct TransactionMarker {
   ControlRecordType type = ControlRecordType::abort;  // abort or commit
   std::int32_t coordinator_epoch = -1;
-  bool operator==(const EndTxnMarker&) const = default;
+  bool operator==(const TransactionMarker&) const = default;
 };
 
 // Errors: bad_record when the key is null, shorter than 4 bytes or its version negative.
@@ -46,7 +46,7 @@ std::expected<ControlKey, BatchError> parse_control_key(std::optional<ByteView> 
 
 // Errors: bad_record when the key is no abort or commit, or the value null, too short or of a
 // negative version.
-std::expected<EndTxnMarker, BatchError> parse_end_txn_marker(const Record& record);
+std::expected<TransactionMarker, BatchError> parse_transaction_marker(const Record& record);
 
 // The key of the first record of a control batch, which is all that most callers need: nullopt when
 // the batch is no control batch, has no records (compaction) or is damaged. Control batches are
@@ -68,7 +68,7 @@ EndTxnValueBytes encode_end_txn_value(std::int32_t coordinator_epoch, std::int16
 // The batch that WriteTxnMarkers appends: one record, transactional and control bits, the
 // producer's id and the marker's epoch, no sequence.
 Slice build_end_txn_batch(Offset base_offset, LeaderEpoch leader_epoch, ProducerId producer_id,
-                          ProducerEpoch producer_epoch, const EndTxnMarker& marker,
+                          ProducerEpoch producer_epoch, const TransactionMarker& marker,
                           TimestampMs timestamp);
 
 // A control record of the metadata log or of a snapshot: its type and the encoded message, version

@@ -5,8 +5,9 @@
 //            keyLength:varint key valueLength:varint value headerCount:varint header*
 //   header = keyLength:varint key valueLength:varint value
 //
-// A length of -1 is null, for a record's key and value and a header's value; a header's key is
-// never null. All numbers are zig-zag. Pure; no clock: timestamps are arguments.
+// A length of -1 (or, on reading, any below) is null, for a record's key and value and a header's
+// value; a header's key is never null. All numbers are zig-zag. Pure; no clock: timestamps are
+// arguments.
 #pragma once
 
 #include <cstdint>
@@ -87,21 +88,22 @@ struct BatchOptions {
   Offset base_offset = 0;
   LeaderEpoch leader_epoch = -1;
   Codec codec = Codec::none;
-  std::optional<int> compression_level;  // nullopt: the codec's default
+  std::optional<int> compression_level = std::nullopt;  // the codec's standard
   TimestampType timestamp_type = TimestampType::create_time;
   ProducerId producer_id = -1;
   ProducerEpoch producer_epoch = -1;
   Sequence base_sequence = -1;
   bool is_transactional = false;
   bool is_control = false;
-  std::optional<TimestampMs> delete_horizon;  // sets the bit, and becomes the base timestamp
+  std::optional<TimestampMs> delete_horizon =
+      std::nullopt;  // sets the bit, and becomes the base timestamp
 };
 
 // A record to write; nothing is kept after append().
 struct NewRecord {
   TimestampMs timestamp = -1;
-  std::optional<ByteView> key;
-  std::optional<ByteView> value;
+  std::optional<ByteView> key = std::nullopt;
+  std::optional<ByteView> value = std::nullopt;
   std::span<const RecordHeader> headers = {};
 };
 

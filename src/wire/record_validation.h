@@ -34,8 +34,8 @@ struct ValidationSettings {
   TimestampType message_timestamp_type = TimestampType::create_time;
   std::int64_t message_timestamp_before_max_ms = std::numeric_limits<std::int64_t>::max();
   std::int64_t message_timestamp_after_max_ms = 3'600'000;
-  std::optional<Codec> compression_type;  // nullopt: producer, keep what came
-  std::optional<int> compression_level;   // nullopt: the codec's standard
+  std::optional<Codec> compression_type = std::nullopt;  // nullopt: producer, keep what came
+  std::optional<int> compression_level = std::nullopt;   // nullopt: the codec's standard
   ValidationMode mode = ValidationMode::full;
   // What the records of one batch may take uncompressed; they are never in memory all at once
   // unless the batch has to be encoded anew. Ours, not Kafka's; beyond it MESSAGE_TOO_LARGE, upon
