@@ -107,14 +107,6 @@ std::expected<void, ValidationFailure> check_header(const BatchHeader& header, B
   return {};
 }
 
-// now - timestamp, held at the ends of int64 instead of wrapping.
-std::int64_t saturating_difference(std::int64_t a, std::int64_t b) {
-  std::int64_t difference = 0;
-  if (!__builtin_sub_overflow(a, b, &difference)) return difference;
-  return a < b ? std::numeric_limits<std::int64_t>::min()
-               : std::numeric_limits<std::int64_t>::max();
-}
-
 // Looks at each record of a batch, in order, and keeps what the answer and the header need.
 class RecordRules {
  public:
@@ -154,20 +146,22 @@ class RecordRules {
   }
 
  private:
+  // Kafka tests the window first, and the type bit only where there is no window.
+  bool has_window(TimestampMs timestamp) const {
+    return settings_.message_timestamp_type == TimestampType::create_time && timestamp != -1;
+  }
+
   bool timestamp_is_allowed(TimestampMs timestamp) const {
-    const bool marked = header_.timestamp_type() == TimestampType::log_append_time;
-    if (settings_.message_timestamp_type == TimestampType::log_append_time || timestamp == -1) {
-      return !marked;
-    }
-    const std::int64_t age_ms = saturating_difference(now_ms_, timestamp);
-    if (age_ms > settings_.message_timestamp_before_max_ms) return false;
-    return saturating_difference(timestamp, now_ms_) <= settings_.message_timestamp_after_max_ms;
+    if (!has_window(timestamp)) return header_.timestamp_type() == TimestampType::create_time;
+    std::int64_t age_ms = 0;
+    if (__builtin_sub_overflow(now_ms_, timestamp, &age_ms)) return false;
+    return age_ms <= settings_.message_timestamp_before_max_ms &&
+           age_ms >= -settings_.message_timestamp_after_max_ms;
   }
 
   std::string timestamp_fault(TimestampMs timestamp) const {
-    if (header_.timestamp_type() == TimestampType::log_append_time) {
+    if (!has_window(timestamp))
       return "A producer may not set the timestamp type to LogAppendTime.";
-    }
     return "Timestamp " + std::to_string(timestamp) + " is further from the broker's " +
            std::to_string(now_ms_) + " than message.timestamp.before.max.ms or " +
            "message.timestamp.after.max.ms allow.";
