@@ -134,6 +134,9 @@ using VerificationGuard = std::uint64_t;
 
 class ProducerState {
  public:
+  explicit ProducerState(std::size_t producers_max = kProducersMax)
+      : producers_max_(producers_max) {}
+
   // --- deciding
 
   // A batch of data. The rules in their order (features 3.6; the first that applies):
@@ -210,10 +213,6 @@ class ProducerState {
   bool has_open_transaction(ProducerId producer, ProducerEpoch epoch) const;
 
  private:
-  struct OpenTransaction {
-    ProducerId producer_id;
-    Offset marker_offset = -1;  // once completed
-  };
   struct Verification {
     VerificationGuard guard;
     ProducerEpoch epoch;
@@ -223,14 +222,17 @@ class ProducerState {
 
   ProducerEntry& entry_of(ProducerId producer);
   void evict();
-  ProducerCheck check_sequence(const wire::BatchHeader& batch, const ProducerEntry* entry) const;
+  void take_place(const wire::BatchHeader& batch);
+  bool is_full_of_open_transactions() const;
+  bool is_sequence_right(const wire::BatchHeader& batch, const ProducerEntry* entry) const;
 
+  std::size_t producers_max_;
   // durable: what a snapshot holds
   std::map<ProducerId, ProducerEntry> producers_;
   Offset end_offset_ = 0;
   // derived from the producers and the log; by first offset
-  std::map<Offset, OpenTransaction> open_;
-  std::map<Offset, OpenTransaction> completed_;  // their markers are not below the high watermark
+  std::map<Offset, ProducerId> open_;
+  std::map<Offset, Offset> completed_;  // to their markers, which are not below the high watermark
   // soft
   std::map<ProducerId, Verification> verifications_;
   VerificationGuard last_guard_ = 0;
