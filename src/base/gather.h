@@ -15,6 +15,8 @@ namespace ottla {
 class FileSource {
  public:
   virtual ~FileSource() = default;
+  // The file itself, where this one is wrapped around another (io/fault).
+  virtual FileSource& underlying() { return *this; }
 };
 
 struct FileRange {

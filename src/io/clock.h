@@ -22,13 +22,15 @@ struct Instant {
   static Instant never() { return {INT64_MAX}; }
 };
 
-// Something to be done at a time. Linked into its clock while armed; destroying or unlinking it disarms it.
+// Something to be done at a time. Linked into its clock while armed; destroying or unlinking it
+// disarms it.
 class Timer : public ListNode {
  public:
   virtual ~Timer() = default;
   virtual void fire() = 0;  // called once, on the clock's shard, not before `deadline`
   Instant deadline;
-  std::uint64_t order = 0;  // set by the clock: timers of equal deadline fire in the order of arming
+  std::uint64_t order =
+      0;  // set by the clock: timers of equal deadline fire in the order of arming
 };
 
 class Clock {
@@ -59,6 +61,8 @@ class SleepUntil : public Timer {
 };
 
 inline SleepUntil sleep_until(Clock& clock, Instant until) { return {clock, until}; }
-inline SleepUntil sleep_for(Clock& clock, Duration how_long) { return {clock, clock.now() + how_long}; }
+inline SleepUntil sleep_for(Clock& clock, Duration how_long) {
+  return {clock, clock.now() + how_long};
+}
 
 }  // namespace ottla::io

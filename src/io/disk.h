@@ -1,6 +1,7 @@
-// Disk: the file operations that the storage layer needs, at the level at which their failures matter: what is
-// durable after which call. Nothing is durable before a sync; a name is durable only after sync_directory of its
-// parent. All calls are asynchronous and belong to one shard; none blocks its loop.
+// Disk: the file operations that the storage layer needs, at the level at which their failures
+// matter: what is durable after which call. Nothing is durable before a sync; a name is durable
+// only after sync_directory of its parent. All calls are asynchronous and belong to one shard; none
+// blocks its loop.
 #pragma once
 
 #include <cstdint>
@@ -34,20 +35,22 @@ struct DirectoryEntry {
   auto operator<=>(const DirectoryEntry&) const = default;
 };
 
-// An open file. Closed by its destructor, when the last owner (a reader's FileRange counts) lets go.
+// An open file. Closed by its destructor, when the last owner (a reader's FileRange counts) lets
+// go.
 class File : public FileSource {
  public:
   // Reads up to into.size() bytes from `position`; fewer only at the end of the file.
   virtual Task<Result<std::size_t>> read(std::uint64_t position, MutableByteView into) = 0;
 
-  // Writes all of `from`, which stays untouched until then. Writes to overlapping ranges must not be in flight together.
+  // Writes all of `from`, which stays untouched until then. Writes to overlapping ranges must not
+  // be in flight together.
   virtual Task<Result<>> write(std::uint64_t position, ByteView from) = 0;
 
   // Writes all pieces one behind the other, as one write.
   virtual Task<Result<>> write_pieces(std::uint64_t position, std::vector<ByteView> pieces) = 0;
 
-  // Makes durable what was written before this call, with the size needed to read it back. After a failure the
-  // file must not be trusted again: never retry.
+  // Makes durable what was written before this call, with the size needed to read it back. After a
+  // failure the file must not be trusted again: never retry.
   virtual Task<Result<>> sync_data() = 0;
 
   // write() and then sync_data(), in one trip where the system can: durable when it returns.
@@ -55,8 +58,8 @@ class File : public FileSource {
 
   virtual Task<Result<>> truncate(std::uint64_t size_bytes) = 0;
 
-  // Reserves space for [0, size_bytes) without changing the size, so that later writes there do not fail for lack of
-  // it. May do nothing where the file system can't.
+  // Reserves space for [0, size_bytes) without changing the size, so that later writes there do not
+  // fail for lack of it. May do nothing where the file system can't.
   virtual Task<Result<>> reserve(std::uint64_t size_bytes) = 0;
 
   // Brings a range into memory, so that sending it does not block on the disk.
@@ -77,14 +80,15 @@ class Disk {
   virtual ~Disk() = default;
 
   virtual Task<Result<std::shared_ptr<File>>> open(std::string path, OpenOptions options) = 0;
-  virtual Task<Result<>> make_directory(std::string path) = 0;    // `exists` if it is there
-  virtual Task<Result<>> remove(std::string path) = 0;            // a file, or an empty directory
+  virtual Task<Result<>> make_directory(std::string path) = 0;  // `exists` if it is there
+  virtual Task<Result<>> remove(std::string path) = 0;          // a file, or an empty directory
   virtual Task<Result<>> rename(std::string from, std::string to) = 0;  // replaces a file at `to`
   virtual Task<Result<std::vector<DirectoryEntry>>> list(std::string path) = 0;  // sorted by name
   virtual Task<Result<DirectoryEntry>> status(std::string path) = 0;
   // Makes the names inside `path` durable: creations, renames, removals.
   virtual Task<Result<>> sync_directory(std::string path) = 0;
-  // Takes the lock that one process at a time may hold; `in_use` if another has it. Creates the file.
+  // Takes the lock that one process at a time may hold; `in_use` if another has it. Creates the
+  // file.
   virtual Task<Result<std::unique_ptr<FileLock>>> lock(std::string path) = 0;
   virtual Task<Result<std::uint64_t>> free_bytes(std::string path) = 0;
 };

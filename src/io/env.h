@@ -1,5 +1,6 @@
-// Env: all that a shard may use of the world. Made by main (io::real::Runtime) or by the simulator (io::sim::World),
-// and handed down by reference; nothing above io/ reaches the system in any other way.
+// Env: all that a shard may use of the world. Made by main (io::real::Runtime) or by the simulator
+// (io::sim::World), and handed down by reference; nothing above io/ reaches the system in any other
+// way.
 #pragma once
 
 #include <expected>
@@ -22,7 +23,8 @@ class Shards {
  public:
   virtual ~Shards() = default;
   virtual unsigned count() const = 0;
-  // Runs `callback` on `shard` soon, in order with others posted from here to there. From any shard.
+  // Runs `callback` on `shard` soon, in order with others posted from here to there. From any
+  // shard.
   virtual void post(unsigned shard, Executor::Callback callback) = 0;
   // Of another shard: only to be used inside a callback that runs there.
   virtual Executor* executor(unsigned shard) = 0;
@@ -40,9 +42,9 @@ struct Env {
   Event& stop;  // set once the process is asked to end
 };
 
-// Runs `function()`, a coroutine, on `shard`, and gives its result here. `here` is the caller's Env. Whatever the
-// function captures is used and destroyed on the other shard. A hop to a sleeping shard costs more than a whole
-// request: on the fast path only where the data lives elsewhere.
+// Runs `function()`, a coroutine, on `shard`, and gives its result here. `here` is the caller's
+// Env. Whatever the function captures is used and destroyed on the other shard. A hop to a sleeping
+// shard costs more than a whole request: on the fast path only where the data lives elsewhere.
 template <class T>
 Task<T> call_on(Env& here, unsigned shard, std::move_only_function<Task<T>()> function) {
   if (shard == here.shard) co_return co_await function();

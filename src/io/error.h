@@ -12,12 +12,13 @@ enum class ErrorKind {
   exists,
   permission,
   no_space,
-  in_use,      // address taken, file locked
-  closed,      // the connection or listener was closed, by either side
-  refused,     // nobody listens there
+  in_use,   // address taken, file locked
+  closed,   // the connection or listener was closed, by either side
+  refused,  // nobody listens there
   timed_out,
-  invalid,     // the arguments make no sense here: bad address, not a directory ...
-  input_output // the device failed; for a write or sync: nothing may be trusted after it
+  exhausted,    // no descriptors or memory left in the process or the system
+  invalid,      // the arguments make no sense here: bad address, not a directory ...
+  input_output  // the device failed; for a write or sync: nothing may be trusted after it
 };
 
 std::string_view to_string(ErrorKind kind);

@@ -1,5 +1,5 @@
-// Waiting inside one shard: Event (a flag that many may await, with or without a deadline), OneShot (one value, one
-// waiter) and TaskGroup (tasks whose end somebody awaits).
+// Waiting inside one shard: Event (a flag that many may await, with or without a deadline), OneShot
+// (one value, one waiter) and TaskGroup (tasks whose end somebody awaits).
 #pragma once
 
 #include <coroutine>

@@ -6,6 +6,10 @@ namespace {
 // Owns itself: its frame is destroyed at its end, or by destroy_tasks().
 struct RootCoroutine {
   struct promise_type : detail::Root {
+    static void* operator new(std::size_t size_bytes) { return detail::allocate_frame(size_bytes); }
+    static void operator delete(void* memory, std::size_t size_bytes) noexcept {
+      detail::free_frame(memory, size_bytes);
+    }
     RootCoroutine get_return_object() noexcept {
       frame = std::coroutine_handle<promise_type>::from_promise(*this);
       return {this};

@@ -1,5 +1,5 @@
-// Executor: what runs the coroutines of one shard, one at a time. Real: the shard's event loop. Simulated: a queue
-// from which the seed picks.
+// Executor: what runs the coroutines of one shard, one at a time. Real: the shard's event loop.
+// Simulated: a queue from which the seed picks.
 #pragma once
 
 #include <coroutine>
@@ -30,12 +30,13 @@ class Executor {
 
   virtual ~Executor() = default;
 
-  // Resumes `handle` in a later turn, never inside this call. Only from the executor's own shard (see Shards::post).
+  // Resumes `handle` in a later turn, never inside this call. Only from the executor's own shard
+  // (see Shards::post).
   virtual void post(std::coroutine_handle<> handle) = 0;
   virtual void post(Callback callback) = 0;
 
-  // Runs `task` to its first suspension at once, and to its end in the background. Whoever spawns sees to it that what
-  // the task refers to outlives it (TaskGroup).
+  // Runs `task` to its first suspension at once, and to its end in the background. Whoever spawns
+  // sees to it that what the task refers to outlives it (TaskGroup).
   void spawn(Task<void> task);
 
   // Destroys all tasks that have not ended, the youngest first: what a crash does to a process.

@@ -1,4 +1,5 @@
-// An intrusive doubly linked list whose members may leave it at any time, also after the list itself is gone.
+// An intrusive doubly linked list whose members may leave it at any time, also after the list
+// itself is gone.
 #pragma once
 
 #include "base/check.h"
@@ -49,6 +50,15 @@ class List {
     node.next_ = &head_;
     head_.previous_->next_ = &node;
     head_.previous_ = &node;
+  }
+  // `visit` may unlink the member that it is given, no other.
+  template <class Visit>
+  void for_each(Visit visit) {
+    for (ListNode* at = head_.next_; at != &head_;) {
+      ListNode* next = at->next_;
+      visit(static_cast<T&>(*at));
+      at = next;
+    }
   }
   T& pop_front() {
     OTTLA_CHECK(!empty());

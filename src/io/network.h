@@ -1,4 +1,5 @@
-// Network: byte streams between processes. Order holds inside a connection, nothing holds between connections.
+// Network: byte streams between processes. Order holds inside a connection, nothing holds between
+// connections.
 #pragma once
 
 #include <cstdint>
@@ -24,10 +25,12 @@ class Connection {
  public:
   virtual ~Connection() = default;
 
-  // Returns when read_some would probably not have to wait; may return early. Lets an idle connection hold no buffer.
+  // Returns when read_some would probably not have to wait; may return early. Lets an idle
+  // connection hold no buffer.
   virtual Task<Result<>> wait_readable() { co_return Result<>{}; }
 
-  // At least one byte, or 0 when the other side has ended its sending; `closed` after close() or a reset.
+  // At least one byte, or 0 when the other side has ended its sending; `closed` after close() or a
+  // reset.
   virtual Task<Result<std::size_t>> read_some(MutableByteView into) = 0;
 
   // Returns when all of it is with the system (not: with the peer). Waits while the peer is slow.
@@ -52,13 +55,14 @@ class Listener {
 class Network {
  public:
   virtual ~Network() = default;
-  // Port 0 takes a free one. The listeners of several shards may share one port: the system spreads connections.
+  // Port 0 takes a free one. The listeners of several shards may share one port: the system spreads
+  // connections.
   virtual Task<Result<std::unique_ptr<Listener>>> listen(Endpoint at) = 0;
   virtual Task<Result<std::unique_ptr<Connection>>> connect(Endpoint to) = 0;
 };
 
-// The two ends of a connection inside one shard: how the broker half reaches the controller half in one process.
-// Bytes written at one end wait at the other, at most `capacity_bytes` of them.
+// The two ends of a connection inside one shard: how the broker half reaches the controller half in
+// one process. Bytes written at one end wait at the other, at most `capacity_bytes` of them.
 struct ChannelPair {
   std::unique_ptr<Connection> first;
   std::unique_ptr<Connection> second;

@@ -1,10 +1,11 @@
-// Task<T>: a lazy coroutine. It starts when awaited and runs on the executor of whoever awaits it; its result is
-// moved out once. A Task that is destroyed before its end destroys its frame, and with it what that frame awaits.
+// Task<T>: a lazy coroutine. It starts when awaited and runs on the executor of whoever awaits it;
+// its result is moved out once. A Task that is destroyed before its end destroys its frame, and
+// with it what that frame awaits.
 //
-// Rules (each has bitten somebody): arguments go by value into coroutines; no capturing lambda coroutines (pass the
-// captures as parameters); after every co_await assume that the world has changed; no exceptions leave a Task (they
-// end the process); destructors of what lives in frames only release memory, since a simulated crash destroys
-// suspended frames, the youngest first.
+// Rules (each has bitten somebody): arguments go by value into coroutines; no capturing lambda
+// coroutines (pass the captures as parameters); after every co_await assume that the world has
+// changed; no exceptions leave a Task (they end the process); destructors of what lives in frames
+// only release memory, since a simulated crash destroys suspended frames, the youngest first.
 #pragma once
 
 #include <coroutine>
@@ -13,6 +14,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "io/frame_memory.h"
 
 namespace ottla::io {
 
@@ -22,6 +24,11 @@ class Task;
 namespace detail {
 
 struct PromiseBase {
+  static void* operator new(std::size_t size_bytes) { return allocate_frame(size_bytes); }
+  static void operator delete(void* memory, std::size_t size_bytes) noexcept {
+    free_frame(memory, size_bytes);
+  }
+
   std::coroutine_handle<> continuation = std::noop_coroutine();
 
   std::suspend_always initial_suspend() noexcept { return {}; }
@@ -87,7 +94,7 @@ class [[nodiscard]] Task {
       }
       T await_resume() { return handle.promise().take(); }
     };
-    OTTLA_CHECK(handle_ != nullptr);
+    OTTLA_CHECK(static_cast<bool>(handle_));
     return Awaiter{handle_};
   }
 

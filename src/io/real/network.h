@@ -1,0 +1,48 @@
+// The real network: TCP over IPv4 and IPv6.
+#pragma once
+
+#include <map>
+#include <mutex>
+
+#include "io/network.h"
+#include "io/real/address.h"
+#include "io/real/lanes.h"
+#include "io/real/loop.h"
+
+namespace ottla::io::real {
+
+// The ports that this process listens on, so that its shards may share a port that no other process
+// has.
+class ListeningPorts {
+ public:
+  // A socket bound to `address` and listening: exclusively the first time, beside our own others
+  // after that.
+  Result<FileDescriptor> open(Address address, const Endpoint& name);
+  void close(const Address& bound);
+
+ private:
+  std::mutex mutex_;
+  std::map<Endpoint, unsigned> sockets_;  // how many of ours listen there
+};
+
+class RealNetwork final : public Network {
+ public:
+  RealNetwork(Loop& loop, Lanes& lanes, ListeningPorts& ports)
+      : loop_(loop), lanes_(lanes), ports_(ports) {}
+
+  Task<Result<std::unique_ptr<Listener>>> listen(Endpoint at) override;
+  // Gives up on an address after kConnectTimeout.
+  Task<Result<std::unique_ptr<Connection>>> connect(Endpoint to) override;
+
+  static constexpr Duration kConnectTimeout = std::chrono::seconds(10);
+
+ private:
+  Task<Result<std::vector<Address>>> find(Endpoint endpoint);
+  Task<Result<std::unique_ptr<Connection>>> connect_to(Address address, Endpoint name);
+
+  Loop& loop_;
+  Lanes& lanes_;
+  ListeningPorts& ports_;
+};
+
+}  // namespace ottla::io::real
