@@ -1,5 +1,5 @@
-// The cluster as its metadata log tells it, up to one offset: immutable, shared between shards. Each publication is a
-// new Image that shares every part which did not change.
+// The cluster as its metadata log tells it, up to one offset: immutable, shared between shards.
+// Each publication is a new Image that shares every part which did not change.
 //
 // After Kafka's MetadataImage; the records are those of __cluster_metadata-0 (KIP-631).
 #pragma once
@@ -24,7 +24,13 @@ inline constexpr Uuid kDirectoryMigrating{.high = 0, .low = 0};
 inline constexpr Uuid kDirectoryUnassigned{.high = 0, .low = 1};
 inline constexpr Uuid kDirectoryLost{.high = 0, .low = 2};
 
-enum class ResourceType : std::int8_t { topic = 2, broker = 4, broker_logger = 8, client_metrics = 16, group = 32 };
+enum class ResourceType : std::int8_t {
+  topic = 2,
+  broker = 4,
+  broker_logger = 8,
+  client_metrics = 16,
+  group = 32
+};
 
 struct EndpointImage {
   std::string listener;  // "PLAINTEXT"
@@ -41,7 +47,8 @@ struct BrokerImage {
   std::vector<EndpointImage> endpoints;
   std::optional<std::string> rack;
   std::vector<Uuid> directories;
-  std::map<std::string, std::pair<std::int16_t, std::int16_t>> features;  // name -> supported levels
+  std::map<std::string, std::pair<std::int16_t, std::int16_t>>
+      features;  // name -> supported levels
   bool is_fenced = true;
   bool is_shutting_down = false;
 };
@@ -71,7 +78,9 @@ class TopicsImage {
  public:
   const TopicImage* find(std::string_view name) const;
   const TopicImage* find(const Uuid& id) const;
-  const std::map<std::string, std::shared_ptr<const TopicImage>, std::less<>>& by_name() const { return by_name_; }
+  const std::map<std::string, std::shared_ptr<const TopicImage>, std::less<>>& by_name() const {
+    return by_name_;
+  }
 
  private:
   friend class ImageBuilder;
@@ -97,7 +106,8 @@ struct Provenance {
 struct Image {
   Provenance provenance;
   std::string cluster_id;
-  std::map<std::string, std::int16_t> features;  // finalized levels; kraft.version is not among them
+  std::map<std::string, std::int16_t>
+      features;  // finalized levels; kraft.version is not among them
   std::map<NodeId, BrokerImage> brokers;
   std::shared_ptr<const TopicsImage> topics;    // never null
   std::shared_ptr<const ConfigsImage> configs;  // never null

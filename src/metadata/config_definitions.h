@@ -1,0 +1,56 @@
+// The configs of topics and brokers: type, default, range, synonyms and meaning. Names and defaults
+// are Kafka's; what begins with `ottla.` is ours. CreateTopics validates by this table,
+// DescribeConfigs answers from it, and the node's configuration file is read with it.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ottla::metadata {
+
+// The numbers are those of DescribeConfigs.
+enum class ConfigType : std::int8_t {
+  boolean = 1,
+  string = 2,
+  int32 = 3,
+  int16 = 4,
+  int64 = 5,
+  float64 = 6,
+  list = 7,
+  class_name = 8,
+  password = 9,
+};
+
+struct ConfigDefinition {
+  std::string_view name;
+  ConfigType type = ConfigType::string;
+  std::string_view default_value;
+  std::string_view documentation;
+  double at_least = std::numeric_limits<double>::lowest();
+  double at_most = std::numeric_limits<double>::max();
+  std::string_view one_of = {};     // "a|b|c": for strings, and for each item of a list
+  std::string_view node_name = {};  // of a topic config: the broker setting that is its default
+  bool is_read_only = false;        // of a broker config: needs a restart
+  bool default_is_null = false;
+};
+
+std::span<const ConfigDefinition> topic_configs();   // by name
+std::span<const ConfigDefinition> broker_configs();  // by name
+
+// Null if there is none of that name.
+const ConfigDefinition* find_topic_config(std::string_view name);
+const ConfigDefinition* find_broker_config(std::string_view name);
+
+// Whether `value` may be set; the error is a sentence for the user that names the config, the value
+// and the rule.
+std::expected<void, std::string> validate_config(const ConfigDefinition& definition,
+                                                 std::string_view value);
+
+// The name that is closest to a misspelt one, for messages; empty if none is near.
+std::string_view nearest_config(std::span<const ConfigDefinition> among, std::string_view name);
+
+}  // namespace ottla::metadata
