@@ -60,6 +60,10 @@ class Decompressor {
   // `kDecompressedBytesMax`.
   std::expected<std::size_t, BatchError> read(MutableByteView out);
 
+  // Working memory of zstd and snappy held now, for budgets; gzip and lz4 hold at most 1 MiB beside
+  // it.
+  std::size_t held_bytes() const;
+
  private:
   struct State;
   std::unique_ptr<State> state_;

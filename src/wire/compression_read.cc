@@ -111,7 +111,7 @@ std::expected<void, BatchError> Decompressor::start(Codec codec, ByteView input)
       const std::uint8_t flags = input[4];
       if ((flags & kLz4FixedBits) != kLz4FixedValue) return kCorrupt;
       if (!(flags & kLz4IndependentBlocks)) return kCorrupt;
-      state.lz4_has_big_blocks = ((input[5] >> 4) & 7) == LZ4F_max4MB;
+      state.lz4_has_big_blocks = ((input[5] >> 4) & 7) >= LZ4F_max1MB;
       if (state.lz4) {
         LZ4F_resetDecompressionContext(state.lz4);
       } else {
@@ -279,6 +279,11 @@ void Decompressor::State::release_excess() {
     block_capacity = 0;
     block_left = {};
   }
+}
+
+std::size_t Decompressor::held_bytes() const {
+  if (!state_) return 0;
+  return state_->block_capacity + (state_->zstd ? ZSTD_sizeof_DCtx(state_->zstd) : 0);
 }
 
 std::expected<Slice, BatchError> decompress(Codec codec, ByteView input, std::size_t max_bytes) {
