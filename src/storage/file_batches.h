@@ -62,8 +62,12 @@ class FileBatches {
   std::uint64_t position() const { return position_; }
 
  private:
-  io::Task<Scanned<>> fill(std::size_t bytes);
-  io::Task<Scanned<std::optional<FileBatch>>> advance(bool with_records);
+  // Sees to it that [from, from + count) is in the buffer; `truncated` if the file ends before.
+  io::Task<Scanned<>> fill(std::uint64_t from, std::size_t count);
+  io::Task<Scanned<wire::BatchHeader>> read_header();
+  io::Task<Scanned<bool>> sum_in_pieces(wire::BatchHeader header);
+  ByteView buffered(std::uint64_t from, std::size_t count) const;
+  std::unexpected<ScanError> fail(wire::BatchError error);
 
   std::shared_ptr<io::File> file_;
   std::uint64_t position_;
@@ -73,6 +77,7 @@ class FileBatches {
   Bytes buffer_;
   std::uint64_t buffer_position_ = 0;
   std::size_t buffered_ = 0;
+  std::optional<ScanError> failed_;
 };
 
 }  // namespace ottla::storage

@@ -11,7 +11,11 @@ namespace {
 using wire::ErrorCode;
 
 ProducerCheck refused(ErrorCode error, std::string_view reason) {
-  return {.outcome = ProducerCheck::Outcome::refused, .error = error, .reason = reason};
+  ProducerCheck check;
+  check.outcome = ProducerCheck::Outcome::refused;
+  check.error = error;
+  check.reason = reason;
+  return check;
 }
 
 // The batch that was appended with exactly these sequences in this epoch.
@@ -59,10 +63,12 @@ ProducerCheck ProducerState::check(const wire::BatchHeader& batch, AppendOrigin 
   const bool is_client = origin == AppendOrigin::client;
   if (is_client && entry) {
     if (const AppendedBatch* original = find_duplicate(*entry, batch)) {
-      return {.outcome = ProducerCheck::Outcome::duplicate,
-              .first_offset = original->first_offset(),
-              .last_offset = original->last_offset,
-              .timestamp = original->timestamp};
+      ProducerCheck check;
+      check.outcome = ProducerCheck::Outcome::duplicate;
+      check.first_offset = original->first_offset();
+      check.last_offset = original->last_offset;
+      check.timestamp = original->timestamp;
+      return check;
     }
   }
   if (is_client && !entry && is_full_of_open_transactions()) {

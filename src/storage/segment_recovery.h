@@ -21,14 +21,15 @@
 namespace ottla::storage {
 
 enum class DamageKind : std::uint8_t {
-  cut_off,         // the file ends inside a batch
-  bad_header,      // length, magic or numbers that no batch has
-  bad_crc,         // attributes or records are not what was written
-  bad_marker,      // a control batch whose record cannot be read
-  offset_order,    // offsets do not rise, or leave the segment's range
-  offset_gap,      // offsets are left out where none may be
-  epoch_order,     // the leader epoch falls
-  epoch_disagrees  // the epoch is not the one that the epoch cache has for that offset
+  cut_off,          // the file ends inside a batch
+  bad_header,       // length, magic or numbers that no batch has
+  bad_crc,          // attributes or records are not what was written
+  bad_marker,       // a control batch whose record cannot be read
+  offset_order,     // offsets do not rise, or leave the segment's range
+  offset_gap,       // offsets are left out where none may be
+  epoch_order,      // the leader epoch falls
+  epoch_disagrees,  // the epoch is not the one that the epoch cache has for that offset
+  index_disagrees   // the index points to something else than the batch that it names
 };
 std::string_view describe(DamageKind kind);
 
@@ -79,13 +80,15 @@ io::Task<io::Result<VerifyResult>> verify_range(std::shared_ptr<io::File> file, 
 struct RebuildInto {
   LeaderEpochCache* epochs = nullptr;  // assigned where a batch has a newer epoch
   ProducerState* producers = nullptr;  // applied from producers->end_offset() on
+  // Aborted transactions are found by applying their markers; those below producers->end_offset()
+  // (all, without producers) are taken from here. Not needed where the producers begin at the
+  // segment's base or before it, as with the snapshot that is written when it is begun.
+  const TransactionIndex* known_aborted = nullptr;
 };
 
-// Builds the segment of the batches in [0, to) anew, up to the first bad one: facts, indexes (the
-// transaction index only if `into.producers` is at the segment's base or before; else the old
-// entries of the segment are kept where their marker lies below producers->end_offset()), epochs
-// and producers. The segment must be new: Segment(base_offset, settings). `now` is for producers'
-// expiry.
+// Builds the segment of the batches in [0, to) anew, up to the first bad one: facts, indexes with
+// the closing entry of the time index, epochs and producers. `now` is the time of the producers'
+// appends, for expiry. REQUIRES: the segment is new, Segment(base_offset, settings).
 io::Task<io::Result<VerifyResult>> rebuild_segment(std::shared_ptr<io::File> file, std::uint64_t to,
                                                    Segment& segment, RebuildInto into,
                                                    BatchRules::Expectations expectations,
