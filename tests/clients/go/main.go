@@ -30,7 +30,7 @@ func main() {
 // lossy produces with up to five requests in flight (franz-go's own number for an idempotent producer, not settable); it
 // ends well when every record was acknowledged in its place.
 func lossy(c *cases, topic string, count int) {
-	records := c.produceOnce(topic, 0, numbers(0, count), kgo.ProducerBatchMaxBytes(1000),
+	records := c.produceOnce(topic, 0, numbers(0, count), kgo.ProducerBatchMaxBytes(1000), kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.RequestTimeoutOverhead(2*time.Second), kgo.ProduceRequestTimeout(2*time.Second))
 	for i, record := range records {
 		// -1: a duplicate whose offset the broker no longer knew

@@ -49,6 +49,7 @@ class Server:
         self.advertised_port = advertised_port
         self.settings = list(settings)
         self.log_dir = None
+        self.log = None
 
     @property
     def bootstrap(self):
@@ -72,8 +73,12 @@ class Server:
         except OSError:
             return False
 
+    def output(self):
+        """What the node has printed and logged so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
     def output_tail(self):
-        return ""
+        return self.output()[-2000:]
 
 
 class Kafka(Server):
@@ -83,6 +88,7 @@ class Kafka(Server):
         super().__init__(folder, advertised_port, settings)
         self.adopted = pathlib.Path(adopt) if adopt else None
         self.log_dir = self.adopted or self.folder / "node1" / "data"
+        self.log = self.folder / "node1" / "out.log"
 
     def start(self):
         verb = ["adopt", self.folder, self.adopted] if self.adopted else ["start", self.folder]
@@ -101,10 +107,6 @@ class Kafka(Server):
     def kill(self):
         subprocess.run([PROJECT / "tools/peer", "stop", self.folder, "KILL"], check=True, timeout=120)
 
-    def output_tail(self):
-        log = self.folder / "node1" / "out.log"
-        return log.read_text(errors="replace")[-2000:] if log.exists() else ""
-
 
 class Ottla(Server):
     kind = "ottla"
@@ -114,6 +116,7 @@ class Ottla(Server):
     def __init__(self, folder, advertised_port=None, settings=(), adopt=None):
         super().__init__(folder, advertised_port, settings)
         self.log_dir = pathlib.Path(adopt) if adopt else self.folder / "data"
+        self.log = self.folder / "out.log"
         self.process = None
 
     def start(self):
@@ -123,7 +126,7 @@ class Ottla(Server):
         command = [self.binary, "serve"]
         for setting in settings + self.settings_for_all + self.settings:
             command += ["--set", setting]
-        with open(self.folder / "out.log", "ab") as log:
+        with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             cwd=self.folder, start_new_session=True)
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -154,10 +157,6 @@ class Ottla(Server):
             self.process.kill()
             self.process.wait()
             self.process = None
-
-    def output_tail(self):
-        log = self.folder / "out.log"
-        return log.read_text(errors="replace")[-2000:] if log.exists() else ""
 
 
 def copy_of(log_dir, destination):

@@ -6,6 +6,7 @@ never its own judge. Record batches come from records.py.
 
 import socket
 import struct
+import time
 
 from kafka.protocol.admin import (CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
                                   DescribeConfigsRequest, DescribeTopicPartitionsRequest)
@@ -33,18 +34,26 @@ NONE = 0
 OFFSET_OUT_OF_RANGE = 1
 CORRUPT_MESSAGE = 2
 UNKNOWN_TOPIC_OR_PARTITION = 3
+LEADER_NOT_AVAILABLE = 5
 MESSAGE_TOO_LARGE = 10
+COORDINATOR_LOAD_IN_PROGRESS = 14
 COORDINATOR_NOT_AVAILABLE = 15
 NOT_COORDINATOR = 16
 INVALID_TOPIC_EXCEPTION = 17
 INVALID_REQUIRED_ACKS = 21
+INVALID_TIMESTAMP = 32
 UNSUPPORTED_VERSION = 35
 TOPIC_ALREADY_EXISTS = 36
 INVALID_PARTITIONS = 37
 INVALID_REPLICATION_FACTOR = 38
 INVALID_CONFIG = 40
+INVALID_REQUEST = 42
 OUT_OF_ORDER_SEQUENCE_NUMBER = 45
+DUPLICATE_SEQUENCE_NUMBER = 46
 INVALID_PRODUCER_EPOCH = 47
+TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 53
+FETCH_SESSION_ID_NOT_FOUND = 70
+INVALID_FETCH_SESSION_EPOCH = 71
 UNKNOWN_LEADER_EPOCH = 75
 INVALID_RECORD = 87
 UNKNOWN_TOPIC_ID = 100
@@ -193,6 +202,18 @@ def create_topic(bootstrap, name, partitions=1, configs=None, version=7, replica
                                for key, value in (configs or {}).items()])],
         timeout_ms=20000, validate_only=validate_only), version)
     return answer.topics[0]
+
+
+def init_producer_id(bootstrap, version=4):
+    """A new producer id. Kafka asks for a retry while it fetches its first block of ids."""
+    for _ in range(100):
+        answer = ask(bootstrap, InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=60000, producer_id=-1,
+                                                      producer_epoch=-1), version)
+        if answer.error_code != COORDINATOR_LOAD_IN_PROGRESS:
+            break
+        time.sleep(0.05)
+    assert (answer.error_code, answer.producer_epoch) == (NONE, 0), answer
+    return answer.producer_id
 
 
 def read_log(bootstrap, topic, partition, isolation=0):
