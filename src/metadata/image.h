@@ -48,9 +48,17 @@ struct BrokerImage {
   std::optional<std::string> rack;
   std::vector<Uuid> directories;
   std::map<std::string, std::pair<std::int16_t, std::int16_t>>
-      features;  // name -> supported levels
+      features;                                           // name -> supported levels
+  std::optional<std::vector<Uuid>> cordoned_directories;  // none: not told
   bool is_fenced = true;
   bool is_shutting_down = false;
+};
+
+struct ControllerImage {
+  NodeId id = -1;
+  Uuid incarnation_id;
+  std::vector<EndpointImage> endpoints;
+  std::map<std::string, std::pair<std::int16_t, std::int16_t>> features;
 };
 
 struct PartitionImage {
@@ -111,7 +119,13 @@ struct Image {
   std::map<NodeId, BrokerImage> brokers;
   std::shared_ptr<const TopicsImage> topics;    // never null
   std::shared_ptr<const ConfigsImage> configs;  // never null
+  std::map<NodeId, ControllerImage> controllers;
   ProducerId next_producer_id = 0;
+  NodeId producer_ids_broker = -1;  // who asked for the last block
+  BrokerEpoch producer_ids_epoch = -1;
+  // Records of kinds that this node does not act on yet (ACLs, quotas, SCRAM, tokens), framed: kept
+  // for snapshots.
+  std::vector<std::vector<std::uint8_t>> other_records;
 };
 
 using ImagePtr = std::shared_ptr<const Image>;

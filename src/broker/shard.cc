@@ -1,0 +1,99 @@
+#include "broker/shard.h"
+
+#include <algorithm>
+#include <map>
+
+namespace ottla::broker {
+
+Shard::Shard(io::Env& shard_env, const NodeConfig& node_config, Controller& node_controller,
+             std::shared_ptr<storage::Store> store)
+    : env(shard_env),
+      config(node_config),
+      controller(node_controller),
+      fetch_sessions(node_config.fetch_sessions_max / shard_env.shards.count() + 1, shard_env.shard,
+                     shard_env.shards.count()),
+      tasks(shard_env.executor),
+      store_(std::move(store)),
+      image_changed_(shard_env.executor) {
+  auto empty = std::make_shared<metadata::Image>();
+  empty->topics = std::make_shared<metadata::TopicsImage>();
+  empty->configs = std::make_shared<metadata::ConfigsImage>();
+  image_ = std::move(empty);
+}
+
+HostedPartition* Shard::find(const TopicIdPartition& id) {
+  const auto found = partitions_.find(id);
+  return found == partitions_.end() ? nullptr : &found->second;
+}
+
+void Shard::stop_waiting() {
+  is_stopping_ = true;
+  while (!long_polls_.empty()) long_polls_.pop_front().changed->set();
+}
+
+io::Task<io::Result<>> Shard::publish(metadata::ImagePtr image) {
+  struct Wanted {
+    const metadata::TopicImage* topic;
+    const metadata::PartitionImage* partition;
+    std::shared_ptr<const TopicSettings> settings;
+  };
+  std::map<TopicIdPartition, Wanted> wanted;
+  const bool same_configs = image->configs == image_->configs;
+  const bool same_topics = image->topics == image_->topics;
+  if (same_configs && same_topics) {
+    image_ = std::move(image);
+    image_changed_.pulse();
+    co_return io::Result<>{};
+  }
+  for (const auto& [name, topic] : image->topics->by_name()) {
+    std::shared_ptr<const TopicSettings> settings;
+    for (std::size_t index = 0; index < topic->partitions.size(); ++index) {
+      const TopicIdPartition id{topic->id, static_cast<PartitionIndex>(index)};
+      const metadata::PartitionImage& partition = topic->partitions[index];
+      if (!is_owner_of(id) || std::ranges::find(partition.replicas, config.node_id) == partition.replicas.end()) {
+        continue;
+      }
+      if (!settings) {
+        settings = std::make_shared<const TopicSettings>(
+            resolve_topic_settings(*image->configs, config.broker_configs, topic->name));
+      }
+      wanted.emplace(id, Wanted{topic.get(), &partition, settings});
+    }
+  }
+
+  std::vector<TopicIdPartition> gone;
+  for (const auto& log : store_->partitions()) {
+    if (!wanted.contains(log->id()) && log->id().topic_id != metadata::kMetadataTopicId) gone.push_back(log->id());
+  }
+  for (const TopicIdPartition& id : gone) partitions_.erase(id);
+  if (!gone.empty()) {
+    if (auto removed = co_await store_->remove(std::move(gone)); !removed) co_return removed;
+  }
+
+  std::vector<storage::NewPartition> missing;
+  for (const auto& [id, want] : wanted) {
+    if (!store_->find(id)) {
+      missing.push_back({.id = id, .name = {want.topic->name, id.partition}, .config = want.settings->log});
+    }
+  }
+  if (!missing.empty()) {
+    if (auto made = co_await store_->create(std::move(missing)); !made) co_return std::unexpected(made.error());
+  }
+
+  for (const auto& [id, want] : wanted) {
+    HostedPartition& hosted = partitions_[id];
+    if (!hosted.log) {
+      hosted.log = store_->find(id);
+      OTTLA_CHECK(hosted.log != nullptr);
+    }
+    hosted.settings = want.settings;
+    hosted.leader_epoch = want.partition->leader_epoch;
+    hosted.partition_epoch = want.partition->partition_epoch;
+    hosted.log->configure(want.settings->log);
+  }
+  image_ = std::move(image);
+  image_changed_.pulse();
+  co_return io::Result<>{};
+}
+
+}  // namespace ottla::broker

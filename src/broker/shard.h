@@ -1,0 +1,100 @@
+// Shard: all that one core owns: its partitions, its fetch sessions, its copy of the image. Nothing here is shared;
+// other shards send functions to run (Shards::post, io::call_on). A request is served by the shard that accepted its
+// connection, which asks the owners of the partitions concerned.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/fetch_session.h"
+#include "broker/node_config.h"
+#include "broker/topic_settings.h"
+#include "io/env.h"
+#include "io/list.h"
+#include "metadata/image.h"
+#include "storage/store.h"
+#include "wire/record_validation.h"
+
+namespace ottla::broker {
+
+class Controller;
+
+// A partition that this shard serves as leader.
+struct HostedPartition {
+  std::shared_ptr<storage::PartitionLog> log;
+  std::shared_ptr<const TopicSettings> settings;  // of its topic
+  LeaderEpoch leader_epoch = 0;
+  std::int32_t partition_epoch = 0;
+  // Appends that wait because the journal is full, in their order; later ones queue behind them.
+  std::deque<std::move_only_function<void()>> held_back;
+  bool is_letting_in = false;  // somebody waits for room on their behalf
+};
+
+// A request that waits for records; woken early when the node stops.
+struct LongPoll : io::ListNode {
+  explicit LongPoll(std::shared_ptr<io::Event> event) : changed(std::move(event)) {}
+  std::shared_ptr<io::Event> changed;
+};
+
+class Shard {
+ public:
+  Shard(io::Env& env, const NodeConfig& config, Controller& controller, std::shared_ptr<storage::Store> store);
+
+  // --- the image
+
+  const metadata::ImagePtr& image() const { return image_; }
+  // Makes the shard serve what the image says: opens, creates, configures and removes partitions, then shows the image
+  // to requests. Calls follow each other. An error means that the disk failed.
+  io::Task<io::Result<>> publish(metadata::ImagePtr image);
+  // Told whenever image() has changed.
+  io::Event& image_changed() { return image_changed_; }
+
+  // --- partitions
+
+  unsigned owner_of(const TopicIdPartition& id) const {
+    return static_cast<unsigned>((std::hash<Uuid>()(id.topic_id) + static_cast<std::uint64_t>(id.partition)) %
+                                 env.shards.count());
+  }
+  bool is_owner_of(const TopicIdPartition& id) const { return owner_of(id) == env.shard; }
+  // Null if this shard does not serve it (any more).
+  HostedPartition* find(const TopicIdPartition& id);
+  storage::Store& store() { return *store_; }
+
+  // --- stopping
+
+  // From now on no request waits for records.
+  void stop_waiting();
+  bool is_stopping() const { return is_stopping_; }
+  void add(LongPoll& poll) { long_polls_.push_back(poll); }
+
+  // --- the other shards; only to be touched by functions that run there
+
+  void set_siblings(std::vector<Shard*> siblings) { siblings_ = std::move(siblings); }
+  Shard& sibling(unsigned shard) { return *siblings_[shard]; }
+
+  // constant
+  io::Env& env;
+  const NodeConfig& config;
+  Controller& controller;  // belongs to this shard: hops to shard 0 by itself
+
+  // soft
+  FetchSessions fetch_sessions;
+  wire::ValidationScratch validation_scratch;
+  io::TaskGroup tasks;  // requests under way
+
+ private:
+  std::shared_ptr<storage::Store> store_;
+  metadata::ImagePtr image_;
+  io::Event image_changed_;
+  std::unordered_map<TopicIdPartition, HostedPartition> partitions_;  // looked up, never iterated
+  std::vector<Shard*> siblings_;
+  io::List<LongPoll> long_polls_;
+  bool is_stopping_ = false;
+};
+
+}  // namespace ottla::broker

@@ -1,0 +1,94 @@
+#include "broker/topic_settings.h"
+
+#include <charconv>
+#include <optional>
+
+namespace ottla::broker {
+namespace {
+
+// A topic's config and the node's setting that stands in for it (Kafka's synonyms).
+struct Lookup {
+  const metadata::ConfigMap& topic;
+  const metadata::ConfigMap& cluster;  // dynamic defaults of all brokers
+  const metadata::ConfigMap& node;
+
+  std::optional<std::string_view> text(std::string_view name, std::string_view node_name) const {
+    if (const auto at = topic.find(name); at != topic.end()) return at->second;
+    if (const auto at = cluster.find(node_name); at != cluster.end()) return at->second;
+    if (const auto at = node.find(node_name); at != node.end()) return at->second;
+    return std::nullopt;
+  }
+  // Values were checked when they were set; what can't be read now leaves the default.
+  template <class T>
+  void number(std::string_view name, std::string_view node_name, T& into) const {
+    const auto value = text(name, node_name);
+    if (!value) return;
+    T parsed{};
+    const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), parsed);
+    if (error == std::errc() && end == value->data() + value->size()) into = parsed;
+  }
+};
+
+}  // namespace
+
+TopicSettings resolve_topic_settings(const metadata::ConfigsImage& configs, const metadata::ConfigMap& node_configs,
+                                     std::string_view topic) {
+  const Lookup lookup{configs.of(metadata::ResourceType::topic, topic),
+                      configs.of(metadata::ResourceType::broker, ""), node_configs};
+  TopicSettings settings;
+  lookup.number("segment.bytes", "log.segment.bytes", settings.log.segment_bytes);
+  lookup.number("segment.ms", "log.roll.ms", settings.log.segment_ms);
+  lookup.number("segment.index.bytes", "log.index.size.max.bytes", settings.log.segment_index_bytes);
+  lookup.number("index.interval.bytes", "log.index.interval.bytes", settings.log.index_interval_bytes);
+  lookup.number("producer.id.expiration.ms", "producer.id.expiration.ms", settings.log.producer_id_expiration_ms);
+  lookup.number("min.insync.replicas", "min.insync.replicas", settings.min_insync_replicas);
+
+  wire::ValidationSettings& validation = settings.validation;
+  lookup.number("max.message.bytes", "message.max.bytes", validation.max_message_bytes);
+  validation.segment_bytes = settings.log.segment_bytes;
+  lookup.number("message.timestamp.before.max.ms", "log.message.timestamp.before.max.ms",
+                validation.message_timestamp_before_max_ms);
+  lookup.number("message.timestamp.after.max.ms", "log.message.timestamp.after.max.ms",
+                validation.message_timestamp_after_max_ms);
+  if (const auto policy = lookup.text("cleanup.policy", "log.cleanup.policy")) {
+    validation.is_compacted = policy->find("compact") != std::string_view::npos;
+  }
+  if (lookup.text("message.timestamp.type", "log.message.timestamp.type") == "LogAppendTime") {
+    validation.message_timestamp_type = wire::TimestampType::log_append_time;
+  }
+  if (const auto type = lookup.text("compression.type", "compression.type")) {
+    if (*type == "uncompressed") {
+      validation.compression_type = wire::Codec::none;
+    } else if (const auto codec = wire::parse_codec_name(*type)) {
+      validation.compression_type = *codec;
+    }
+  }
+  if (validation.compression_type) {
+    int level = 0;
+    switch (*validation.compression_type) {
+      case wire::Codec::gzip:
+        level = -1;
+        lookup.number("compression.gzip.level", "compression.gzip.level", level);
+        validation.compression_level = level;
+        break;
+      case wire::Codec::lz4:
+        level = 9;
+        lookup.number("compression.lz4.level", "compression.lz4.level", level);
+        validation.compression_level = level;
+        break;
+      case wire::Codec::zstd:
+        level = 3;
+        lookup.number("compression.zstd.level", "compression.zstd.level", level);
+        validation.compression_level = level;
+        break;
+      case wire::Codec::none:
+      case wire::Codec::snappy: break;
+    }
+  }
+  if (lookup.text("ottla.validation", "ottla.validation") == "header") {
+    validation.mode = wire::ValidationMode::header;
+  }
+  return settings;
+}
+
+}  // namespace ottla::broker
