@@ -41,6 +41,7 @@ Result<RealFile::Opened> open_file(const std::string& path, OpenOptions options)
   if (S_ISDIR(about.st_mode)) return failed("opening", path, EISDIR);
   opened.size_bytes = static_cast<std::uint64_t>(about.st_size);
   opened.device = about.st_dev;
+  opened.can_write = options.write;
   return opened;
 }
 

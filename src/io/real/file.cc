@@ -97,6 +97,7 @@ RealFile::RealFile(DiskContext context, std::string path, Opened opened)
       descriptor_(std::move(opened.descriptor)),
       device_(opened.device),
       is_direct_(opened.is_direct),
+      can_write_(opened.can_write),
       size_bytes_(opened.size_bytes) {}
 
 RealFile::~RealFile() {
@@ -119,6 +120,14 @@ Result<> RealFile::check_alignment(const char* operation, std::uint64_t position
       fmt::format(
           "{} {} bytes at {} of {}: direct I/O wants position, size and address in multiples of {}",
           operation, bytes.size(), position, path_, kDirectAlignment)});
+}
+
+Result<> RealFile::check_write(std::uint64_t position, ByteView bytes) const {
+  if (!can_write_) {
+    return std::unexpected(Error{ErrorKind::permission,
+                                 fmt::format("writing to {}: it was opened to be read", path_)});
+  }
+  return check_alignment("writing", position, bytes);
 }
 
 Workers& RealFile::write_workers() {
@@ -153,7 +162,7 @@ Task<Result<std::size_t>> RealFile::read(std::uint64_t position, MutableByteView
 }
 
 Task<Result<>> RealFile::write(std::uint64_t position, ByteView from) {
-  if (auto aligned = check_alignment("writing", position, from); !aligned) co_return aligned;
+  if (auto aligned = check_write(position, from); !aligned) co_return aligned;
   const int descriptor = descriptor_.get();
   const int error_number = co_await blocking(context_.loop, write_workers(), [=] {
     return write_fully(descriptor, position, std::span(&from, 1));
@@ -166,8 +175,7 @@ Task<Result<>> RealFile::write(std::uint64_t position, ByteView from) {
 Task<Result<>> RealFile::write_pieces(std::uint64_t position, std::vector<ByteView> pieces) {
   std::uint64_t total = 0;
   for (const ByteView piece : pieces) {
-    if (auto aligned = check_alignment("writing", position + total, piece); !aligned)
-      co_return aligned;
+    if (auto aligned = check_write(position + total, piece); !aligned) co_return aligned;
     total += piece.size();
   }
   const int descriptor = descriptor_.get();
@@ -189,7 +197,7 @@ Task<Result<>> RealFile::sync_data() {
 }
 
 Task<Result<>> RealFile::write_synced(std::uint64_t position, ByteView from) {
-  if (auto aligned = check_alignment("writing", position, from); !aligned) co_return aligned;
+  if (auto aligned = check_write(position, from); !aligned) co_return aligned;
   struct Outcome {
     int write_error = 0;
     int sync_error = 0;
@@ -209,6 +217,7 @@ Task<Result<>> RealFile::write_synced(std::uint64_t position, ByteView from) {
 }
 
 Task<Result<>> RealFile::truncate(std::uint64_t size_bytes) {
+  if (auto allowed = check_write(0, {}); !allowed) co_return allowed;
   const int descriptor = descriptor_.get();
   const int error_number = co_await blocking(context_.loop, context_.lanes.general, [=] {
     return ::ftruncate(descriptor, static_cast<off_t>(size_bytes)) == 0 ? 0 : errno;

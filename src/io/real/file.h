@@ -29,6 +29,7 @@ class RealFile final : public File {
     std::uint64_t size_bytes = 0;
     dev_t device = 0;
     bool is_direct = false;
+    bool can_write = false;
   };
   RealFile(DiskContext context, std::string path, Opened opened);
   ~RealFile() override;
@@ -51,6 +52,7 @@ class RealFile final : public File {
   const std::string& path() const { return path_; }
 
  private:
+  Result<> check_write(std::uint64_t position, ByteView bytes) const;
   Result<> check_alignment(const char* operation, std::uint64_t position, ByteView bytes) const;
   Workers& write_workers();
   void has_written(std::uint64_t position, std::uint64_t size_bytes);
@@ -62,6 +64,7 @@ class RealFile final : public File {
   FileDescriptor descriptor_;
   const dev_t device_;
   const bool is_direct_;
+  const bool can_write_;
   std::uint64_t size_bytes_;
 };
 

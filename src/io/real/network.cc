@@ -74,7 +74,7 @@ class RealListener final : public Listener, private Watch {
 
   void close() override {
     if (!socket_.is_open()) return;
-    ports_.close(local_);
+    ports_.close(local_, loop_);
     socket_.close();
     if (waiter_) loop_.post(std::exchange(waiter_, nullptr));
   }
@@ -120,7 +120,8 @@ class Connecting final : private Watch {
 
 }  // namespace
 
-Result<FileDescriptor> ListeningPorts::open(Address address, const Endpoint& name) {
+Result<FileDescriptor> ListeningPorts::open(Address address, const Endpoint& name,
+                                            const Loop& loop) {
   FileDescriptor socket(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.is_open()) return failed("listening on", name.to_string(), errno);
   if (address.family() == AF_INET6) {
@@ -132,21 +133,26 @@ Result<FileDescriptor> ListeningPorts::open(Address address, const Endpoint& nam
   // a part of our connections. So the first socket is bound without SO_REUSEPORT, which fails if
   // anybody is there, and gets it afterwards, which lets in our own others; another process, doing
   // the same, is refused.
-  const bool ours = sockets_.contains(address.to_endpoint());
-  if (ours) set_flag(socket.get(), SOL_SOCKET, SO_REUSEPORT);
+  const auto found = loops_.find(address.to_endpoint());
+  if (found != loops_.end() && found->second.contains(&loop)) {
+    return failed("listening on", name.to_string(), EADDRINUSE);
+  }
+  if (found != loops_.end()) set_flag(socket.get(), SOL_SOCKET, SO_REUSEPORT);
   if (::bind(socket.get(), &address.any, address.size) != 0)
     return failed("listening on", name.to_string(), errno);
   set_flag(socket.get(), SOL_SOCKET, SO_REUSEPORT);
   if (::listen(socket.get(), kAcceptBacklog) != 0)
     return failed("listening on", name.to_string(), errno);
-  ++sockets_[local_address(socket.get()).to_endpoint()];
+  loops_[local_address(socket.get()).to_endpoint()].insert(&loop);
   return socket;
 }
 
-void ListeningPorts::close(const Address& bound) {
+void ListeningPorts::close(const Address& bound, const Loop& loop) {
   std::scoped_lock lock(mutex_);
-  const auto found = sockets_.find(bound.to_endpoint());
-  if (found != sockets_.end() && --found->second == 0) sockets_.erase(found);
+  const auto found = loops_.find(bound.to_endpoint());
+  if (found == loops_.end()) return;
+  found->second.erase(&loop);
+  if (found->second.empty()) loops_.erase(found);
 }
 
 Task<Result<std::vector<Address>>> RealNetwork::find(Endpoint endpoint) {
@@ -157,11 +163,11 @@ Task<Result<std::vector<Address>>> RealNetwork::find(Endpoint endpoint) {
 Task<Result<std::unique_ptr<Listener>>> RealNetwork::listen(Endpoint at) {
   auto addresses = co_await find(at);
   if (!addresses) co_return std::unexpected(std::move(addresses.error()));
-  Result<FileDescriptor> socket = ports_.open(addresses->front(), at);
+  Result<FileDescriptor> socket = ports_.open(addresses->front(), at, loop_);
   if (!socket && at.host.empty()) {
     // A machine without IPv6.
     if (auto v4 = parse_address({"0.0.0.0", at.port}); socket.error().kind == ErrorKind::invalid) {
-      socket = ports_.open(*v4, at);
+      socket = ports_.open(*v4, at, loop_);
     }
   }
   if (!socket) co_return std::unexpected(std::move(socket.error()));

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "io/network.h"
 #include "io/real/address.h"
@@ -15,14 +16,14 @@ namespace ottla::io::real {
 // has.
 class ListeningPorts {
  public:
-  // A socket bound to `address` and listening: exclusively the first time, beside our own others
-  // after that.
-  Result<FileDescriptor> open(Address address, const Endpoint& name);
-  void close(const Address& bound);
+  // A socket bound to `address` and listening: exclusively the first time, beside those of our other
+  // loops after that; `in_use` if this loop has one there.
+  Result<FileDescriptor> open(Address address, const Endpoint& name, const Loop& loop);
+  void close(const Address& bound, const Loop& loop);
 
  private:
   std::mutex mutex_;
-  std::map<Endpoint, unsigned> sockets_;  // how many of ours listen there
+  std::map<Endpoint, std::set<const Loop*>> loops_;  // which of ours listen there
 };
 
 class RealNetwork final : public Network {
