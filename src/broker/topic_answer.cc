@@ -9,7 +9,7 @@ bool is_internal_topic(std::string_view name) {
 }
 
 wire::ErrorCode missing_topic_error(std::string_view name) {
-  return storage::is_legal_topic_name(name) ? wire::ErrorCode::unknown_topic_or_partition
+  return storage::is_topic_name(name) ? wire::ErrorCode::unknown_topic_or_partition
                                             : wire::ErrorCode::invalid_topic_exception;
 }
 

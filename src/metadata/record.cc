@@ -18,8 +18,6 @@ std::int16_t version_of(const wire::BrokerRegistrationChangeRecord& record) {
   return record.in_controlled_shutdown != 0 ? 1 : 0;
 }
 std::int16_t version_of(const wire::RegisterBrokerRecord&) { return 4; }
-  return record.cordoned_log_dirs ? 4 : 3;
-}
 std::int16_t version_of(const wire::PartitionRecord&) { return 2; }
 std::int16_t version_of(const wire::PartitionChangeRecord&) { return 2; }
 template <class R>

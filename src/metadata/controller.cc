@@ -1,0 +1,645 @@
+#include "metadata/controller.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <limits>
+
+#include "metadata/config_definitions.h"
+#include "metadata/features.h"
+#include "storage/log_directory.h"
+
+namespace ottla::metadata {
+namespace {
+
+using wire::ErrorCode;
+
+constexpr std::int8_t kTurnOn = 1;  // in BrokerRegistrationChangeRecord
+constexpr std::int8_t kTurnOff = -1;
+constexpr NodeId kNoLeader = -1;
+constexpr std::int8_t kSourceTopic = 1;  // DescribeConfigs' numbers for where a value comes from
+constexpr std::int8_t kSourceNode = 4;
+constexpr std::int8_t kSourceDefault = 5;
+
+// `.` and `_` are the same in metric names, so names that differ only there collide.
+std::string collision_key(std::string_view name) {
+  std::string key(name);
+  std::ranges::replace(key, '.', '_');
+  return key;
+}
+
+struct Refusal {
+  ErrorCode code;
+  std::string message;
+};
+
+wire::CreateTopicsResponse::CreatableTopicResult refused(const std::string& name, Refusal refusal) {
+  wire::CreateTopicsResponse::CreatableTopicResult result;
+  result.name = name;
+  result.error_code = static_cast<std::int16_t>(refusal.code);
+  result.error_message = std::move(refusal.message);
+  result.configs = std::nullopt;
+  return result;
+}
+
+wire::PartitionChangeRecord change_leader(const TopicImage& topic, std::size_t index,
+                                          NodeId leader) {
+  wire::PartitionChangeRecord record;
+  record.topic_id = topic.id;
+  record.partition_id = static_cast<std::int32_t>(index);
+  record.leader = leader;
+  return record;
+}
+
+}  // namespace
+
+Controller::Controller(ControllerOptions options, ImagePtr image)
+    : options_(std::move(options)), image_(std::move(image)), builder_(image_) {}
+
+void Controller::apply(const std::vector<Record>& records, Provenance provenance) {
+  for (const Record& record : records) {
+    const auto applied = builder_.apply(record);
+    OTTLA_CHECK(applied.has_value());  // decided by this very code, on this very state
+  }
+  if (!builder_.is_in_transaction()) image_ = builder_.publish(provenance);
+}
+
+void Controller::become_active(std::int64_t now_ms) {
+  sessions_.clear();
+  for (const auto& [id, broker] : image_->brokers) {
+    if (broker.is_fenced || id == options_.own_broker) continue;
+    sessions_[id] = {.ends_ms = now_ms + options_.broker_session_timeout_ms,
+                     .registration_offset = broker.epoch};
+  }
+}
+
+// --- brokers
+
+std::optional<std::string> Controller::check_features(
+    const wire::BrokerRegistrationRequest& request) const {
+  const auto range_of = [&](std::string_view name) {
+    return std::ranges::find(request.features, name,
+                             &wire::BrokerRegistrationRequest::Feature::name);
+  };
+  const auto check = [&](std::string_view name, std::int16_t level) -> std::optional<std::string> {
+    const auto range = range_of(name);
+    const std::int16_t low = range == request.features.end() ? 0 : range->min_supported_version;
+    const std::int16_t high = range == request.features.end() ? 0 : range->max_supported_version;
+    if (level >= low && level <= high) return std::nullopt;
+    return fmt::format(
+        "Unable to register because the broker does not support finalized version {} of {}. The "
+        "broker "
+        "wants a version between {} and {}, inclusive.",
+        level, name, low, high);
+  };
+  for (const auto& [name, level] : image_->features) {
+    if (auto fault = check(name, level)) return fault;
+  }
+  return check(kKraftVersion, 1);  // its level stands in the log's control records
+}
+
+Decision<wire::BrokerRegistrationResponse> Controller::register_broker(
+    const wire::BrokerRegistrationRequest& request, Offset next_offset, std::int64_t now_ms) {
+  Decision<wire::BrokerRegistrationResponse> decision;
+  const auto refuse = [&](ErrorCode code) {
+    decision.response.error_code = static_cast<std::int16_t>(code);
+    return decision;
+  };
+  if (request.cluster_id != options_.cluster_id) return refuse(ErrorCode::inconsistent_cluster_id);
+  if (request.is_migrating_zk_broker) return refuse(ErrorCode::broker_id_not_registered);
+
+  const auto known = image_->brokers.find(request.broker_id);
+  const bool is_same_process =
+      known != image_->brokers.end() && known->second.incarnation_id == request.incarnation_id;
+  const auto session = sessions_.find(request.broker_id);
+  if (!is_same_process && session != sessions_.end() && session->second.ends_ms > now_ms &&
+      request.broker_id != options_.own_broker) {
+    return refuse(ErrorCode::duplicate_broker_registration);
+  }
+  if (std::ranges::find(request.features, kMetadataVersion,
+                        &wire::BrokerRegistrationRequest::Feature::name) ==
+      request.features.end()) {
+    return refuse(ErrorCode::invalid_registration);
+  }
+  if (check_features(request)) return refuse(ErrorCode::unsupported_version);
+  if (request.log_dirs.empty()) return refuse(ErrorCode::invalid_registration);
+  std::set<Uuid> directories;
+  for (const Uuid& directory : request.log_dirs) {
+    const bool is_reserved = directory.high == 0 && directory.low < 100;
+    if (is_reserved || !directories.insert(directory).second)
+      return refuse(ErrorCode::invalid_registration);
+    for (const auto& [id, other] : image_->brokers) {
+      if (id != request.broker_id &&
+          std::ranges::find(other.directories, directory) != other.directories.end()) {
+        return refuse(ErrorCode::invalid_registration);
+      }
+    }
+  }
+
+  if (!is_same_process) fence_partitions(request.broker_id, decision.records);
+  wire::RegisterBrokerRecord record;
+  record.broker_id = request.broker_id;
+  record.incarnation_id = request.incarnation_id;
+  record.broker_epoch = is_same_process
+                            ? known->second.epoch
+                            : next_offset + static_cast<Offset>(decision.records.size());
+  for (const auto& listener : request.listeners) {
+    auto& endpoint = record.end_points.emplace_back();
+    endpoint.name = listener.name;
+    endpoint.host = listener.host;
+    endpoint.port = listener.port;
+    endpoint.security_protocol = listener.security_protocol;
+  }
+  for (const auto& feature : request.features) {
+    auto& range = record.features.emplace_back();
+    range.name = feature.name;
+    range.min_supported_version = feature.min_supported_version;
+    range.max_supported_version = feature.max_supported_version;
+  }
+  record.rack = request.rack;
+  record.fenced = is_same_process ? known->second.is_fenced : true;
+  record.log_dirs = request.log_dirs;
+  sessions_.erase(request.broker_id);
+  decision.response.broker_epoch = record.broker_epoch;
+  decision.records.emplace_back(std::move(record));
+  return decision;
+}
+
+Decision<wire::BrokerHeartbeatResponse> Controller::heartbeat(
+    const wire::BrokerHeartbeatRequest& request, Offset last_offset, std::int64_t now_ms) {
+  Decision<wire::BrokerHeartbeatResponse> decision;
+  const auto refuse = [&](ErrorCode code) {
+    decision.response.error_code = static_cast<std::int16_t>(code);
+    return decision;
+  };
+  const auto found = image_->brokers.find(request.broker_id);
+  if (found == image_->brokers.end()) return refuse(ErrorCode::stale_broker_epoch);
+  const BrokerImage& broker = found->second;
+  if (broker.epoch != request.broker_epoch) return refuse(ErrorCode::stale_broker_epoch);
+
+  Session& session = sessions_[request.broker_id];
+  session.ends_ms = now_ms + options_.broker_session_timeout_ms;
+  session.registration_offset = std::max(session.registration_offset, broker.epoch);
+  session.applied_offset = request.current_metadata_offset;
+
+  wire::BrokerRegistrationChangeRecord change;
+  change.broker_id = broker.id;
+  change.broker_epoch = broker.epoch;
+  const auto fence = [&] {
+    fence_partitions(broker.id, decision.records);
+    change.fenced = kTurnOn;
+    decision.records.emplace_back(change);
+  };
+
+  const bool is_caught_up = request.current_metadata_offset >= session.registration_offset;
+  decision.response.is_caught_up = is_caught_up;
+  decision.response.is_fenced = broker.is_fenced;
+  if (broker.is_fenced) {
+    if (request.want_shut_down) {
+      decision.response.should_shut_down = true;
+    } else if (!request.want_fence && is_caught_up) {
+      change.fenced = kTurnOff;
+      decision.records.emplace_back(change);
+      elect_for(broker.id, decision.records);
+      decision.response.is_fenced = false;
+    }
+    return decision;
+  }
+  if (request.want_fence) {
+    fence();
+    decision.response.is_fenced = true;
+    return decision;
+  }
+  if (!request.want_shut_down) return decision;
+
+  if (!session.shutdown_offset && leads_something(broker.id)) {
+    // hands its leaderships over first: to nobody if there is nobody else
+    change.in_controlled_shutdown = kTurnOn;
+    decision.records.emplace_back(change);
+    fence_partitions(broker.id, decision.records);
+    session.shutdown_offset = last_offset + static_cast<Offset>(decision.records.size());
+    change.in_controlled_shutdown = 0;
+  }
+  const bool others_know = std::ranges::all_of(image_->brokers, [&](const auto& entry) {
+    if (entry.first == broker.id || entry.second.is_fenced || !session.shutdown_offset) return true;
+    const auto other = sessions_.find(entry.first);
+    return other == sessions_.end() || other->second.applied_offset >= *session.shutdown_offset;
+  });
+  if (others_know) {
+    change.fenced = kTurnOn;
+    decision.records.emplace_back(change);
+    decision.response.is_fenced = true;
+    decision.response.should_shut_down = true;
+    sessions_.erase(broker.id);
+  }
+  return decision;
+}
+
+std::vector<Record> Controller::tick(std::int64_t now_ms) {
+  std::vector<Record> records;
+  for (auto at = sessions_.begin(); at != sessions_.end();) {
+    if (at->second.ends_ms > now_ms) {
+      ++at;
+      continue;
+    }
+    const auto broker = image_->brokers.find(at->first);
+    if (broker != image_->brokers.end() && !broker->second.is_fenced) {
+      fence_partitions(at->first, records);
+      wire::BrokerRegistrationChangeRecord change;
+      change.broker_id = at->first;
+      change.broker_epoch = broker->second.epoch;
+      change.fenced = kTurnOn;
+      records.emplace_back(std::move(change));
+    }
+    at = sessions_.erase(at);
+  }
+  return records;
+}
+
+std::optional<std::int64_t> Controller::deadline_ms() const {
+  std::optional<std::int64_t> soonest;
+  for (const auto& [id, session] : sessions_) {
+    if (!soonest || session.ends_ms < *soonest) soonest = session.ends_ms;
+  }
+  return soonest;
+}
+
+bool Controller::leads_something(NodeId broker) const {
+  for (const auto& [name, topic] : image_->topics->by_name()) {
+    for (const PartitionImage& partition : topic->partitions) {
+      if (partition.leader == broker) return true;
+    }
+  }
+  return false;
+}
+
+// Leadership goes to another active member of the ISR, or to nobody; the last member stays in the
+// ISR, since only it is known to have everything.
+void Controller::fence_partitions(NodeId broker, std::vector<Record>& records) const {
+  const std::vector<NodeId> active = active_brokers();
+  for (const auto& [name, topic] : image_->topics->by_name()) {
+    for (std::size_t index = 0; index < topic->partitions.size(); ++index) {
+      const PartitionImage& partition = topic->partitions[index];
+      if (std::ranges::find(partition.isr, broker) == partition.isr.end() &&
+          partition.leader != broker)
+        continue;
+      std::vector<NodeId> isr = partition.isr;
+      std::erase(isr, broker);
+      const auto next = std::ranges::find_if(
+          isr, [&](NodeId id) { return std::ranges::find(active, id) != active.end(); });
+      if (partition.leader == broker) {
+        auto record = change_leader(*topic, index, next == isr.end() ? kNoLeader : *next);
+        if (!isr.empty()) record.isr = isr;
+        records.emplace_back(std::move(record));
+      } else if (!isr.empty()) {
+        wire::PartitionChangeRecord record;
+        record.topic_id = topic->id;
+        record.partition_id = static_cast<std::int32_t>(index);
+        record.isr = isr;
+        records.emplace_back(std::move(record));
+      }
+    }
+  }
+}
+
+void Controller::elect_for(NodeId broker, std::vector<Record>& records) const {
+  for (const auto& [name, topic] : image_->topics->by_name()) {
+    for (std::size_t index = 0; index < topic->partitions.size(); ++index) {
+      const PartitionImage& partition = topic->partitions[index];
+      if (partition.leader != kNoLeader) continue;
+      if (std::ranges::find(partition.isr, broker) == partition.isr.end()) continue;
+      records.emplace_back(change_leader(*topic, index, broker));
+    }
+  }
+}
+
+std::vector<NodeId> Controller::active_brokers() const {
+  std::vector<NodeId> active;
+  for (const auto& [id, broker] : image_->brokers) {
+    if (!broker.is_fenced && !broker.is_shutting_down) active.push_back(id);
+  }
+  return active;
+}
+
+Uuid Controller::directory_of(NodeId broker) const {
+  const auto found = image_->brokers.find(broker);
+  if (found == image_->brokers.end() || found->second.directories.size() != 1)
+    return kDirectoryUnassigned;
+  return found->second.directories.front();
+}
+
+Decision<wire::AllocateProducerIdsResponse> Controller::allocate_producer_ids(
+    const wire::AllocateProducerIdsRequest& request) {
+  Decision<wire::AllocateProducerIdsResponse> decision;
+  const auto broker = image_->brokers.find(request.broker_id);
+  if (broker == image_->brokers.end()) {
+    decision.response.error_code = static_cast<std::int16_t>(ErrorCode::broker_id_not_registered);
+    return decision;
+  }
+  if (broker->second.epoch != request.broker_epoch) {
+    decision.response.error_code = static_cast<std::int16_t>(ErrorCode::stale_broker_epoch);
+    return decision;
+  }
+  const ProducerId first = image_->next_producer_id;
+  if (first > std::numeric_limits<ProducerId>::max() - kProducerIdsBlock) {
+    decision.response.error_code = static_cast<std::int16_t>(ErrorCode::unknown_server_error);
+    return decision;
+  }
+  wire::ProducerIdsRecord record;
+  record.broker_id = request.broker_id;
+  record.broker_epoch = request.broker_epoch;
+  record.next_producer_id = first + kProducerIdsBlock;
+  decision.records.emplace_back(std::move(record));
+  decision.response.producer_id_start = first;
+  decision.response.producer_id_len = kProducerIdsBlock;
+  return decision;
+}
+
+// --- topics
+
+Decision<wire::CreateTopicsResponse> Controller::create_topics(
+    const wire::CreateTopicsRequest& request, std::int16_t version, IdSource& ids) {
+  constexpr std::int16_t kConfigsFrom = 5;
+  Decision<wire::CreateTopicsResponse> decision;
+  std::map<std::string, int> mentions;
+  for (const auto& topic : request.topics) ++mentions[topic.name];
+  std::set<std::string> taken;  // collision keys of those made by this request
+  std::set<std::string> answered;
+  for (const auto& topic : request.topics) {
+    if (!answered.insert(topic.name).second) continue;
+    if (mentions[topic.name] > 1) {
+      decision.response.topics.push_back(
+          refused(topic.name, {ErrorCode::invalid_request, "Duplicate topic name."}));
+      continue;
+    }
+    decision.response.topics.push_back(
+        create_topic(topic, version >= kConfigsFrom, ids, taken, decision.records));
+  }
+  if (request.validate_only) decision.records.clear();
+  return decision;
+}
+
+wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
+    const wire::CreateTopicsRequest::CreatableTopic& topic, bool with_configs, IdSource& ids,
+    std::set<std::string>& taken, std::vector<Record>& records) const {
+  const auto refuse = [&](ErrorCode code, std::string message) {
+    return refused(topic.name, {code, std::move(message)});
+  };
+  if (const auto fault = storage::topic_name_fault(topic.name)) {
+    return refuse(ErrorCode::invalid_topic_exception, std::string(*fault));
+  }
+  if (topic.name == kMetadataTopic) {
+    return refuse(ErrorCode::topic_authorization_failed,
+                  "Creation of the cluster metadata topic is prohibited.");
+  }
+  if (image_->topics->find(topic.name)) {
+    return refuse(ErrorCode::topic_already_exists,
+                  fmt::format("Topic '{}' already exists.", topic.name));
+  }
+  const std::string key = collision_key(topic.name);
+  if (topic.name.find_first_of("._") != std::string::npos) {
+    for (const auto& [name, other] : image_->topics->by_name()) {
+      if (collision_key(name) == key) {
+        return refuse(ErrorCode::invalid_topic_exception,
+                      fmt::format("Topic '{}' collides with existing topic: {}", topic.name, name));
+      }
+    }
+  }
+  if (taken.contains(key)) {
+    return refuse(
+        ErrorCode::invalid_topic_exception,
+        fmt::format("Topic '{}' collides with another topic of this request.", topic.name));
+  }
+
+  std::vector<Record> made;
+  wire::TopicRecord topic_record;
+  topic_record.name = topic.name;
+  topic_record.topic_id = ids.next();
+  made.emplace_back(topic_record);
+
+  ConfigMap configs;
+  for (const auto& config : topic.configs) {
+    const ConfigDefinition* definition = find_topic_config(config.name);
+    if (!definition) {
+      const std::string_view near = nearest_config(topic_configs(), config.name);
+      return refuse(
+          ErrorCode::invalid_config,
+          fmt::format("Unknown topic config name: {}{}", config.name,
+                      near.empty() ? std::string() : fmt::format(" (did you mean {}?)", near)));
+    }
+    if (!config.value) {
+      return refuse(ErrorCode::invalid_config,
+                    fmt::format("Null value not supported for topic configs: {}", config.name));
+    }
+    if (const auto valid = validate_config(*definition, *config.value); !valid) {
+      return refuse(ErrorCode::invalid_config, valid.error());
+    }
+    configs[config.name] = *config.value;
+    wire::ConfigRecord record;
+    record.resource_type = static_cast<std::int8_t>(ResourceType::topic);
+    record.resource_name = topic.name;
+    record.name = config.name;
+    record.value = config.value;
+    made.emplace_back(std::move(record));
+  }
+
+  const auto add_partition = [&](std::int32_t index, const std::vector<NodeId>& replicas,
+                                 const std::vector<NodeId>& isr) {
+    wire::PartitionRecord record;
+    record.partition_id = index;
+    record.topic_id = topic_record.topic_id;
+    record.replicas = replicas;
+    record.isr = isr;
+    record.leader = isr.front();
+    record.leader_epoch = 0;
+    record.partition_epoch = 0;
+    for (const NodeId replica : replicas) record.directories.push_back(directory_of(replica));
+    made.emplace_back(std::move(record));
+  };
+  const std::vector<NodeId> active = active_brokers();
+  std::int32_t partitions = topic.num_partitions;
+  std::int16_t factor = topic.replication_factor;
+
+  if (!topic.assignments.empty()) {
+    if (factor != -1) {
+      return refuse(
+          ErrorCode::invalid_request,
+          "A manual partition assignment was specified, but replication factor was not set to -1.");
+    }
+    if (partitions != -1) {
+      return refuse(
+          ErrorCode::invalid_request,
+          "A manual partition assignment was specified, but numPartitions was not set to -1.");
+    }
+    std::map<std::int32_t, const std::vector<NodeId>*> by_index;
+    for (const auto& assignment : topic.assignments) {
+      if (!by_index.emplace(assignment.partition_index, &assignment.broker_ids).second) {
+        return refuse(ErrorCode::invalid_replica_assignment,
+                      fmt::format("Found multiple manual partition assignments for partition {}",
+                                  assignment.partition_index));
+      }
+    }
+    partitions = static_cast<std::int32_t>(by_index.size());
+    factor = static_cast<std::int16_t>(by_index.begin()->second->size());
+    std::int32_t expected = 0;
+    for (const auto& [index, replicas] : by_index) {
+      if (index != expected++) {
+        return refuse(ErrorCode::invalid_replica_assignment,
+                      "partitions should be a consecutive 0-based integer sequence");
+      }
+      if (replicas->empty()) {
+        return refuse(ErrorCode::invalid_replica_assignment,
+                      "The manual partition assignment includes an empty replica list.");
+      }
+      if (replicas->size() != static_cast<std::size_t>(factor)) {
+        return refuse(
+            ErrorCode::invalid_replica_assignment,
+            fmt::format("The manual partition assignment includes a partition with {} replica(s), "
+                        "but this is "
+                        "not consistent with previous partitions, which have {} replica(s).",
+                        replicas->size(), factor));
+      }
+      std::vector<NodeId> isr;
+      for (const NodeId id : *replicas) {
+        if (std::ranges::count(*replicas, id) > 1) {
+          return refuse(
+              ErrorCode::invalid_replica_assignment,
+              fmt::format("The manual partition assignment includes the broker {} more than once.",
+                          id));
+        }
+        if (!image_->brokers.contains(id)) {
+          return refuse(
+              ErrorCode::invalid_replica_assignment,
+              fmt::format(
+                  "The manual partition assignment includes broker {}, but no such broker is "
+                  "registered.",
+                  id));
+        }
+        if (std::ranges::find(active, id) != active.end()) isr.push_back(id);
+      }
+      if (isr.empty()) {
+        return refuse(
+            ErrorCode::invalid_replica_assignment,
+            fmt::format(
+                "All brokers specified in the manual partition assignment for partition {} are "
+                "fenced or in controlled shutdown.",
+                index));
+      }
+      add_partition(index, *replicas, isr);
+    }
+  } else {
+    if (factor < -1 || factor == 0) {
+      return refuse(ErrorCode::invalid_replication_factor,
+                    "Replication factor must be larger than 0, or -1 to use the default value.");
+    }
+    if (partitions < -1 || partitions == 0) {
+      return refuse(ErrorCode::invalid_partitions,
+                    "Number of partitions was set to an invalid non-positive value.");
+    }
+    if (partitions == -1) partitions = options_.num_partitions;
+    if (factor == -1) factor = options_.default_replication_factor;
+    if (static_cast<std::size_t>(factor) > active.size()) {
+      return refuse(
+          ErrorCode::invalid_replication_factor,
+          fmt::format(
+              "Unable to replicate the partition {} time(s): The target replication factor of {} "
+              "cannot be reached because only {} broker(s) are registered.",
+              factor, factor, active.size()));
+    }
+    if (static_cast<std::size_t>(partitions) > kRecordsMax) {
+      return refuse(ErrorCode::policy_violation,
+                    "Excessively large number of partitions per request.");
+    }
+    for (std::int32_t index = 0; index < partitions; ++index) {
+      std::vector<NodeId> replicas;
+      for (std::int16_t k = 0; k < factor; ++k) {
+        replicas.push_back(active[static_cast<std::size_t>(index + k) % active.size()]);
+      }
+      add_partition(index, replicas, replicas);
+    }
+  }
+  if (records.size() + made.size() > kRecordsMax + topic.configs.size() + 1) {
+    return refuse(ErrorCode::policy_violation,
+                  "Excessively large number of partitions per request.");
+  }
+
+  taken.insert(key);
+  std::ranges::move(made, std::back_inserter(records));
+  wire::CreateTopicsResponse::CreatableTopicResult result;
+  result.name = topic.name;
+  result.topic_id = topic_record.topic_id;
+  result.error_message = std::nullopt;
+  result.configs = std::nullopt;
+  if (with_configs) {
+    result.num_partitions = partitions;
+    result.replication_factor = factor;
+    auto& answers = result.configs.emplace();
+    for (const ConfigDefinition& definition : topic_configs()) {
+      auto& answer = answers.emplace_back();
+      answer.name = definition.name;
+      if (const auto own = configs.find(definition.name); own != configs.end()) {
+        answer.value = own->second;
+        answer.config_source = kSourceTopic;
+      } else if (const auto node = options_.node_configs.find(definition.node_name);
+                 node != options_.node_configs.end()) {
+        answer.value = node->second;
+        answer.config_source = kSourceNode;
+      } else {
+        answer.value = std::string(definition.default_value);
+        answer.config_source = kSourceDefault;
+      }
+    }
+  }
+  return result;
+}
+
+Decision<wire::DeleteTopicsResponse> Controller::delete_topics(
+    const wire::DeleteTopicsRequest& request, std::int16_t version) {
+  constexpr std::int16_t kIdsFrom = 6;
+  Decision<wire::DeleteTopicsResponse> decision;
+  std::set<Uuid> removed;
+  const auto answer = [&](std::optional<std::string> name, const Uuid& id, ErrorCode code,
+                          std::string message) {
+    auto& result = decision.response.responses.emplace_back();
+    result.name = std::move(name);
+    if (version < kIdsFrom && !result.name) result.name = std::string();
+    result.topic_id = id;
+    result.error_code = static_cast<std::int16_t>(code);
+    if (!message.empty()) result.error_message = std::move(message);
+  };
+  const auto remove = [&](const TopicImage& topic, bool by_id) {
+    if (!removed.insert(topic.id).second) {
+      return answer(topic.name, topic.id, ErrorCode::invalid_request,
+                    by_id ? "Duplicate topic id." : "Duplicate topic name.");
+    }
+    wire::RemoveTopicRecord record;
+    record.topic_id = topic.id;
+    decision.records.emplace_back(std::move(record));
+    answer(topic.name, topic.id, ErrorCode::none, {});
+  };
+  const auto remove_named = [&](const std::string& name) {
+    if (const TopicImage* topic = image_->topics->find(name)) return remove(*topic, false);
+    answer(name, {}, ErrorCode::unknown_topic_or_partition,
+           "This server does not host this topic-partition.");
+  };
+  for (const std::string& name : request.topic_names) remove_named(name);
+  for (const auto& topic : request.topics) {
+    const bool has_id = !topic.topic_id.is_zero();
+    if (topic.name && has_id) {
+      answer(topic.name, topic.topic_id, ErrorCode::invalid_request,
+             "You may not specify both topic name and topic id.");
+    } else if (topic.name) {
+      remove_named(*topic.name);
+    } else if (!has_id) {
+      answer(std::nullopt, {}, ErrorCode::invalid_request,
+             "Neither topic name nor id were specified.");
+    } else if (const TopicImage* known = image_->topics->find(topic.topic_id)) {
+      remove(*known, true);
+    } else {
+      answer(std::nullopt, topic.topic_id, ErrorCode::unknown_topic_id,
+             "This server does not host this topic ID.");
+    }
+  }
+  return decision;
+}
+
+}  // namespace ottla::metadata

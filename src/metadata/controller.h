@@ -1,0 +1,122 @@
+// The controller's rules, pure: a request and the time in, records and an answer out. The caller
+// appends the records, applies them here at once, and sends the answer when they are committed;
+// nothing else changes the state, so loading the log is the same as having decided.
+//
+// After Kafka's QuorumController and its managers (KIP-631, KIP-841, KIP-966); messages are those
+// that Kafka's tools show.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "metadata/image.h"
+#include "metadata/image_builder.h"
+#include "metadata/record.h"
+#include "wire/errors.h"
+#include "wire/messages/allocate_producer_ids_request.h"
+#include "wire/messages/allocate_producer_ids_response.h"
+#include "wire/messages/broker_heartbeat_request.h"
+#include "wire/messages/broker_heartbeat_response.h"
+#include "wire/messages/broker_registration_request.h"
+#include "wire/messages/broker_registration_response.h"
+#include "wire/messages/create_topics_request.h"
+#include "wire/messages/create_topics_response.h"
+#include "wire/messages/delete_topics_request.h"
+#include "wire/messages/delete_topics_response.h"
+
+namespace ottla::metadata {
+
+inline constexpr std::int32_t kProducerIdsBlock = 1000;
+inline constexpr std::size_t kRecordsMax = 10'000;  // of one decision, as in Kafka
+
+struct ControllerOptions {
+  std::string cluster_id;
+  std::int64_t broker_session_timeout_ms = 9000;
+  std::int32_t num_partitions = 1;
+  std::int16_t default_replication_factor = 1;
+  // Of topics, by the broker settings that stand in for them; shown in the answer of CreateTopics.
+  ConfigMap node_configs;
+  // The broker in this process: the lock of its folder proves that an earlier one is dead, so it is
+  // never refused for the sake of that one's session.
+  std::optional<NodeId> own_broker;
+};
+
+// Records to append as one batch, and what to answer once they are committed.
+template <class Response>
+struct Decision {
+  std::vector<Record> records;
+  Response response;
+};
+
+// A source of topic ids; the shell gives it from io::Random.
+class IdSource {
+ public:
+  virtual ~IdSource() = default;
+  virtual Uuid next() = 0;
+};
+
+class Controller {
+ public:
+  Controller(ControllerOptions options, ImagePtr image);
+
+  // --- decisions; `now_ms` is monotonic
+
+  // `next_offset` is the one that the first record would get: the broker's epoch is its
+  // registration's offset.
+  Decision<wire::BrokerRegistrationResponse> register_broker(
+      const wire::BrokerRegistrationRequest& request, Offset next_offset, std::int64_t now_ms);
+  Decision<wire::BrokerHeartbeatResponse> heartbeat(const wire::BrokerHeartbeatRequest& request,
+                                                    Offset last_offset, std::int64_t now_ms);
+  Decision<wire::AllocateProducerIdsResponse> allocate_producer_ids(
+      const wire::AllocateProducerIdsRequest& request);
+  Decision<wire::CreateTopicsResponse> create_topics(const wire::CreateTopicsRequest& request,
+                                                     std::int16_t version, IdSource& ids);
+  Decision<wire::DeleteTopicsResponse> delete_topics(const wire::DeleteTopicsRequest& request,
+                                                     std::int16_t version);
+
+  // Fences brokers whose session has ended.
+  std::vector<Record> tick(std::int64_t now_ms);
+  // When tick() is next useful; nullopt if there is nothing to wait for.
+  std::optional<std::int64_t> deadline_ms() const;
+
+  // --- state
+
+  // Records that were appended, in their order. `provenance` is that of the last.
+  void apply(const std::vector<Record>& records, Provenance provenance);
+  const ImagePtr& image() const { return image_; }
+
+  // A new active controller: every unfenced broker but the own one gets a fresh session.
+  void become_active(std::int64_t now_ms);
+
+ private:
+  struct Session {
+    std::int64_t ends_ms = 0;
+    Offset registration_offset = 0;
+    Offset applied_offset = -1;             // as the broker last said
+    std::optional<Offset> shutdown_offset;  // where its controlled shutdown began
+  };
+
+  wire::CreateTopicsResponse::CreatableTopicResult create_topic(
+      const wire::CreateTopicsRequest::CreatableTopic& topic, bool with_configs, IdSource& ids,
+      std::set<std::string>& taken, std::vector<Record>& records) const;
+  std::optional<std::string> check_features(const wire::BrokerRegistrationRequest& request) const;
+  std::vector<NodeId> active_brokers() const;
+  Uuid directory_of(NodeId broker) const;
+  bool leads_something(NodeId broker) const;
+  void fence_partitions(NodeId broker, std::vector<Record>& records) const;
+  void elect_for(NodeId broker, std::vector<Record>& records) const;
+
+  // constant
+  ControllerOptions options_;
+  // durable: the fold of the log
+  ImagePtr image_;
+  ImageBuilder builder_;
+  // soft
+  std::map<NodeId, Session> sessions_;
+};
+
+}  // namespace ottla::metadata
