@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <optional>
 #include <gtest/gtest.h>
+#include <optional>
 
 #include "io/real/runtime.h"
 

@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/uio.h>
+#include <utility>
 
+#include "io/real/ring.h"
 #include "io/real/system_error.h"
 
 namespace ottla::io::real {
@@ -138,10 +140,40 @@ void RealFile::has_written(std::uint64_t position, std::uint64_t size_bytes) {
   size_bytes_ = std::max(size_bytes_, position + size_bytes);
 }
 
+// Direct, by io_uring.
+Task<Result<std::size_t>> RealFile::ring_read(std::uint64_t position, MutableByteView into) {
+  std::size_t count = 0;
+  while (count < into.size()) {
+    const auto [got] =
+        co_await context_.ring->read(descriptor_.get(), position + count, into.subspan(count));
+    if (got == -EINTR || got == -EAGAIN) continue;
+    if (got < 0) co_return failed_at("reading", position, into.size(), -got);
+    count += static_cast<std::size_t>(got);
+    // A part of a block is only there at the end of the file.
+    if (got == 0 || count % kDirectAlignment != 0) break;
+  }
+  co_return count;
+}
+
+Task<Result<>> RealFile::ring_write(std::uint64_t position, ByteView from) {
+  std::size_t count = 0;
+  while (count < from.size()) {
+    const auto [written] =
+        co_await context_.ring->write(descriptor_.get(), position + count, from.subspan(count));
+    if (written == -EINTR || written == -EAGAIN) continue;
+    if (written <= 0)
+      co_return failed_at("writing", position, from.size(), written == 0 ? EIO : -written);
+    count += static_cast<std::size_t>(written);
+  }
+  has_written(position, from.size());
+  co_return Result<>{};
+}
+
 Task<Result<std::size_t>> RealFile::read(std::uint64_t position, MutableByteView into) {
   if (auto aligned = check_alignment("reading", position, into); !aligned) {
     co_return std::unexpected(std::move(aligned.error()));
   }
+  if (is_direct_ && context_.ring != nullptr) co_return co_await ring_read(position, into);
   std::size_t count = 0;
   if (!is_direct_ && into.size() <= kReadAtOnceBytesMax) {
     const iovec vector{into.data(), into.size()};
@@ -162,7 +194,8 @@ Task<Result<std::size_t>> RealFile::read(std::uint64_t position, MutableByteView
 }
 
 Task<Result<>> RealFile::write(std::uint64_t position, ByteView from) {
-  if (auto aligned = check_write(position, from); !aligned) co_return aligned;
+  if (auto allowed = check_write(position, from); !allowed) co_return allowed;
+  if (is_direct_ && context_.ring != nullptr) co_return co_await ring_write(position, from);
   const int descriptor = descriptor_.get();
   const int error_number = co_await blocking(context_.loop, write_workers(), [=] {
     return write_fully(descriptor, position, std::span(&from, 1));
@@ -175,7 +208,7 @@ Task<Result<>> RealFile::write(std::uint64_t position, ByteView from) {
 Task<Result<>> RealFile::write_pieces(std::uint64_t position, std::vector<ByteView> pieces) {
   std::uint64_t total = 0;
   for (const ByteView piece : pieces) {
-    if (auto aligned = check_write(position + total, piece); !aligned) co_return aligned;
+    if (auto allowed = check_write(position + total, piece); !allowed) co_return allowed;
     total += piece.size();
   }
   const int descriptor = descriptor_.get();
@@ -183,21 +216,42 @@ Task<Result<>> RealFile::write_pieces(std::uint64_t position, std::vector<ByteVi
   const int error_number = co_await blocking(
       context_.loop, write_workers(), [=] { return write_fully(descriptor, position, all); });
   if (error_number != 0) co_return failed_at("writing", position, total, error_number);
-  has_written(position, total);
+  if (total > 0) has_written(position, total);
   co_return Result<>{};
 }
 
 Task<Result<>> RealFile::sync_data() {
   const int descriptor = descriptor_.get();
-  const int error_number = co_await blocking(context_.loop, context_.lanes.syncs, [=] {
-    return ::fdatasync(descriptor) == 0 ? 0 : errno;
-  });
+  int error_number = 0;
+  if (context_.ring != nullptr) {
+    const auto [result] = co_await context_.ring->sync_data(descriptor);
+    error_number = -result;
+  } else {
+    error_number = co_await blocking(context_.loop, context_.lanes.syncs,
+                                     [=] { return ::fdatasync(descriptor) == 0 ? 0 : errno; });
+  }
   if (error_number != 0) co_return failed("flushing", path_, error_number);
   co_return Result<>{};
 }
 
 Task<Result<>> RealFile::write_synced(std::uint64_t position, ByteView from) {
-  if (auto aligned = check_write(position, from); !aligned) co_return aligned;
+  if (auto allowed = check_write(position, from); !allowed) co_return allowed;
+  if (is_direct_ && context_.ring != nullptr) {
+    const auto [written, synced] =
+        co_await context_.ring->write_then_sync(descriptor_.get(), position, from);
+    if (std::cmp_equal(written, from.size())) {
+      has_written(position, from.size());
+      if (synced < 0) co_return failed("flushing", path_, -synced);
+      co_return Result<>{};
+    }
+    // Nothing was flushed. What is written short is written again, whole, and flushed anew.
+    if (written < 0 && written != -EINTR && written != -EAGAIN) {
+      co_return failed_at("writing", position, from.size(), -written);
+    }
+    auto again = co_await ring_write(position, from);
+    if (!again) co_return again;
+    co_return co_await sync_data();
+  }
   struct Outcome {
     int write_error = 0;
     int sync_error = 0;
@@ -209,8 +263,9 @@ Task<Result<>> RealFile::write_synced(std::uint64_t position, ByteView from) {
     if (result.write_error == 0 && ::fdatasync(descriptor) != 0) result.sync_error = errno;
     return result;
   });
-  if (outcome.write_error != 0)
+  if (outcome.write_error != 0) {
     co_return failed_at("writing", position, from.size(), outcome.write_error);
+  }
   has_written(position, from.size());
   if (outcome.sync_error != 0) co_return failed("flushing", path_, outcome.sync_error);
   co_return Result<>{};

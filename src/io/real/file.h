@@ -52,6 +52,8 @@ class RealFile final : public File {
   const std::string& path() const { return path_; }
 
  private:
+  Task<Result<std::size_t>> ring_read(std::uint64_t position, MutableByteView into);
+  Task<Result<>> ring_write(std::uint64_t position, ByteView from);
   Result<> check_write(std::uint64_t position, ByteView bytes) const;
   Result<> check_alignment(const char* operation, std::uint64_t position, ByteView bytes) const;
   Workers& write_workers();

@@ -16,8 +16,8 @@ namespace ottla::io::real {
 // has.
 class ListeningPorts {
  public:
-  // A socket bound to `address` and listening: exclusively the first time, beside those of our other
-  // loops after that; `in_use` if this loop has one there.
+  // A socket bound to `address` and listening: exclusively the first time, beside those of our
+  // other loops after that; `in_use` if this loop has one there.
   Result<FileDescriptor> open(Address address, const Endpoint& name, const Loop& loop);
   void close(const Address& bound, const Loop& loop);
 

@@ -12,6 +12,7 @@
 #include "io/real/loop.h"
 #include "io/real/network.h"
 #include "io/real/random.h"
+#include "io/real/ring.h"
 #include "io/real/signals.h"
 #include "io/real/spdlog_logger.h"
 
@@ -44,6 +45,7 @@ struct Runtime::Shard final : Shards {
 
   World& world;
   Loop loop;
+  std::unique_ptr<Ring> ring;
   DiskContext disk_context;
   SystemRandom random;
   RealDisk disk;
@@ -73,7 +75,8 @@ struct Runtime::World {
 Runtime::Shard::Shard(World& owner, unsigned number, Lanes& lanes, ListeningPorts& ports,
                       bool direct_io)
     : world(owner),
-      disk_context{.loop = loop, .lanes = lanes, .ring = nullptr, .direct_io = direct_io},
+      ring(owner.options.disk_backend == DiskBackend::threads ? nullptr : Ring::make(loop)),
+      disk_context{.loop = loop, .lanes = lanes, .ring = ring.get(), .direct_io = direct_io},
       disk(disk_context),
       network(loop, lanes, ports),
       stop(loop),
@@ -96,6 +99,10 @@ Task<void> Runtime::Shard::run_main(std::function<Task<int>(Env&)> main) {
 }
 
 void Runtime::Shard::run(const std::function<Task<int>(Env&)>& main) {
+  if (ring) {
+    ring->start();
+    loop.set_hook(ring.get());
+  }
   loop.clock().refresh();
   loop.spawn(run_main(main));
   loop.run();
@@ -125,10 +132,16 @@ Runtime::~Runtime() = default;
 
 unsigned Runtime::shards() const { return static_cast<unsigned>(world_->shards.size()); }
 
-bool Runtime::uses_io_uring() const { return world_->shards.front()->disk_context.ring != nullptr; }
+bool Runtime::uses_io_uring() const { return world_->shards.front()->ring != nullptr; }
 
 int Runtime::run(std::function<Task<int>(Env&)> shard_main) {
   World& world = *world_;
+  if (world.options.disk_backend == DiskBackend::io_uring && !uses_io_uring()) {
+    world.logger->error(
+        "the system does not allow io_uring (see /proc/sys/kernel/io_uring_disabled, or the "
+        "container's seccomp profile): choose the disk backend auto or threads");
+    return 1;
+  }
   struct sigaction ignore{};
   struct sigaction old_pipe{};
   ignore.sa_handler = SIG_IGN;
