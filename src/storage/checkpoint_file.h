@@ -41,7 +41,8 @@ struct PartitionOffset {
 // Entries in the order given. REQUIRES: offsets >= 0, topics without white space.
 std::string serialize_offset_checkpoint(const std::vector<PartitionOffset>& entries);
 
-// Entries in the order of the file. Refuses another version, a count that is not that of the lines,
+// Entries in the order of the file; none for an empty file, which Kafka makes and later fills.
+// Refuses another version, a count that is not that of the lines,
 // a line that is not three fields, negative numbers, the same partition twice.
 Parsed<std::vector<PartitionOffset>> parse_offset_checkpoint(std::string_view text);
 
