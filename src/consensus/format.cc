@@ -1,0 +1,68 @@
+#include "consensus/format.h"
+
+#include <array>
+
+#include "storage/atomic_file.h"
+#include "storage/log_directory.h"
+
+namespace ottla::consensus {
+namespace {
+
+Bytes to_bytes(std::string_view text) {
+  const ByteView view = as_bytes(text);
+  return {view.begin(), view.end()};
+}
+
+io::Task<io::Result<>> make_directory_if_missing(io::Disk& disk, std::string path) {
+  auto made = co_await disk.make_directory(std::move(path));
+  if (!made && made.error().kind != io::ErrorKind::exists) co_return made;
+  co_return io::Result<>{};
+}
+
+}  // namespace
+
+io::Task<io::Result<>> format_if_empty(io::Env& env, std::string log_dir, FormatOptions options) {
+  io::Disk& disk = env.disk;
+  if (auto made = co_await make_directory_if_missing(disk, log_dir); !made) co_return made;
+  const auto known =
+      co_await disk.status(log_dir + "/" + std::string(storage::kMetaPropertiesFile));
+  if (known) co_return io::Result<>{};
+  if (known.error().kind != io::ErrorKind::not_found) co_return std::unexpected(known.error());
+
+  const Uuid directory_id = env.random.uuid();
+  if (options.cluster_id.empty()) options.cluster_id = env.random.uuid().to_string();
+  const TimestampMs now = env.clock.wall_ms();
+  const VoterSet voters{.kraft_version = 1,
+                        .voters = {{options.node_id, directory_id, options.endpoints}}};
+
+  SnapshotBuilder bootstrap(0, 0, now, std::nullopt);
+  bootstrap.add(options.bootstrap_records);
+  SnapshotBuilder initial(0, now, now, voters);
+  const std::string metadata_dir = log_dir + "/" + std::string(storage::kMetadataTopic) + "-0";
+  if (auto made = co_await make_directory_if_missing(disk, metadata_dir); !made) co_return made;
+
+  struct NewFile {
+    std::string directory;
+    std::string name;
+    Bytes content;
+  };
+  std::array files{
+      NewFile{metadata_dir, file_name({0, 0}), std::move(initial).finish()},
+      NewFile{metadata_dir, std::string(storage::kPartitionMetadataFile),
+              to_bytes(storage::serialize_partition_metadata(Uuid{0, 1}))},
+      NewFile{log_dir, std::string(storage::kBootstrapCheckpointFile),
+              std::move(bootstrap).finish()},
+      NewFile{log_dir, std::string(storage::kMetaPropertiesFile),
+              to_bytes(storage::serialize_meta_properties({.cluster_id = options.cluster_id,
+                                                           .node_id = options.node_id,
+                                                           .directory_id = directory_id}))},
+  };
+  for (NewFile& file : files) {
+    auto written = co_await storage::write_file_atomically(disk, file.directory, file.name,
+                                                           std::move(file.content));
+    if (!written) co_return written;
+  }
+  co_return io::Result<>{};
+}
+
+}  // namespace ottla::consensus
