@@ -1,0 +1,93 @@
+// The controller half of a node: the rules (controller.h) over the metadata log, served by Kafka's
+// wire protocol to whoever is connected: the broker half of the same process over an in-process
+// channel, others over a port if the configuration names one. Lives on shard 0.
+//
+// Every answer that depends on records waits until they are committed; a disk that fails ends the
+// node.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "consensus/metadata_log.h"
+#include "io/env.h"
+#include "metadata/controller.h"
+#include "rpc/service.h"
+#include "wire/messages/fetch_request.h"
+
+namespace ottla::metadata {
+
+class ControllerServer final : public rpc::Service {
+ public:
+  ControllerServer(io::Env& env, std::unique_ptr<consensus::MetadataLog> log,
+                   ControllerOptions options);
+
+  // Loads the state and, in a new cluster, writes its first records (`bootstrap`, framed). Before
+  // it has returned nothing may be served.
+  io::Task<io::Result<>> start(std::vector<Record> bootstrap);
+  // Ends background work and long polls; answers under way go out first.
+  io::Task<void> stop();
+
+  void handle(rpc::Request request, const std::shared_ptr<rpc::Peer>& peer,
+              rpc::ReplySlot reply) override;
+  bool may_overlap(std::int16_t api_key) const override;
+  bool serves(std::int16_t api_key, std::int16_t api_version) const override;
+
+  const ImagePtr& image() const { return rules_->image(); }
+
+ private:
+  struct ObserverState {
+    Uuid directory_id;
+    Offset log_end_offset = 0;
+    TimestampMs last_fetch_ms = -1;
+    TimestampMs last_caught_up_ms = -1;
+  };
+
+  // Serves one request; the answer's body, or why the connection must end.
+  io::Task<std::expected<Gather, std::string>> serve(std::int16_t api_key, std::int16_t version,
+                                                     Slice body);
+  io::Task<void> serve_and_reply(rpc::Request request, rpc::ReplySlot reply);
+
+  template <class Request, class Response>
+  io::Task<std::expected<Gather, std::string>> decide(
+      std::int16_t version, Slice body,
+      Decision<Response> (ControllerServer::*rule)(const Request&, std::int16_t));
+  Decision<wire::BrokerRegistrationResponse> register_broker(
+      const wire::BrokerRegistrationRequest& request, std::int16_t version);
+  Decision<wire::BrokerHeartbeatResponse> heartbeat(const wire::BrokerHeartbeatRequest& request,
+                                                    std::int16_t version);
+  Decision<wire::AllocateProducerIdsResponse> allocate(
+      const wire::AllocateProducerIdsRequest& request, std::int16_t version);
+  Decision<wire::CreateTopicsResponse> create_topics(const wire::CreateTopicsRequest& request,
+                                                     std::int16_t version);
+  Decision<wire::DeleteTopicsResponse> delete_topics(const wire::DeleteTopicsRequest& request,
+                                                     std::int16_t version);
+
+  io::Task<std::expected<Gather, std::string>> serve_api_versions(std::int16_t version);
+  io::Task<std::expected<Gather, std::string>> serve_fetch(std::int16_t version, Slice body);
+  io::Task<std::expected<Gather, std::string>> serve_fetch_snapshot(std::int16_t version,
+                                                                    Slice body);
+  io::Task<std::expected<Gather, std::string>> serve_envelope(std::int16_t version, Slice body);
+  io::Task<std::expected<Gather, std::string>> serve_describe_quorum(std::int16_t version,
+                                                                     Slice body);
+
+  // Appends, applies, and waits for the commit. False if the disk failed.
+  io::Task<bool> commit(std::vector<Record> records);
+  io::Task<void> tick_loop();
+  io::Task<void> snapshot_if_due();
+  std::int64_t now_ms() const { return env_.clock.now().ns / 1'000'000; }
+
+  io::Env& env_;
+  std::unique_ptr<consensus::MetadataLog> log_;
+  ControllerOptions options_;
+  std::unique_ptr<Controller> rules_;
+  std::map<NodeId, ObserverState> observers_;  // who fetches the log, by node id
+  bool is_writing_snapshot_ = false;
+  io::Event session_changed_;
+  io::Event stop_;
+  io::TaskGroup tasks_;
+};
+
+}  // namespace ottla::metadata
