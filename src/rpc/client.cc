@@ -16,6 +16,7 @@ Client::Client(io::Env& env, std::unique_ptr<io::Connection> connection, std::st
       connection_(std::move(connection)),
       client_id_(std::move(client_id)),
       writable_(env.executor),
+      idle_(env.executor),
       tasks_(env.executor) {
   tasks_.spawn(read_loop());
   tasks_.spawn(write_loop());
@@ -28,8 +29,17 @@ io::Task<io::Result<std::unique_ptr<Client>>> Client::connect(io::Env& env, io::
   co_return std::make_unique<Client>(env, std::move(*connection), std::move(client_id));
 }
 
+// close() waits for the calls under way, so that their frames never outlive the client.
 io::Task<io::Result<Slice>> Client::exchange(Gather frame, std::int16_t api_key,
                                              std::int16_t version, io::Duration timeout) {
+  ++calls_;
+  auto answer = co_await wait_for_answer(std::move(frame), api_key, version, timeout);
+  if (--calls_ == 0) idle_.set();
+  co_return answer;
+}
+
+io::Task<io::Result<Slice>> Client::wait_for_answer(Gather frame, std::int16_t api_key,
+                                                    std::int16_t version, io::Duration timeout) {
   if (!open_) co_return std::unexpected(io::Error{io::ErrorKind::closed, end_reason_});
   const std::int32_t correlation = next_correlation_++;
   auto mine = std::make_shared<Waiting>(env_.executor);
@@ -63,6 +73,10 @@ io::Task<io::Result<>> Client::send_only(Gather frame) {
 io::Task<void> Client::close() {
   end("closed here");
   co_await tasks_.join();
+  while (calls_ > 0) {
+    idle_.reset();
+    co_await idle_.wait();
+  }
 }
 
 void Client::end(std::string why) {

@@ -72,6 +72,8 @@ class Client {
     std::optional<Slice> frame;  // of the answer, header included; none if the connection ended
   };
 
+  io::Task<io::Result<Slice>> wait_for_answer(Gather frame, std::int16_t api_key,
+                                              std::int16_t version, io::Duration timeout);
   io::Task<void> read_loop();
   io::Task<void> write_loop();
   void end(std::string why);
@@ -85,6 +87,8 @@ class Client {
   io::Event writable_;
   bool open_ = true;
   std::string end_reason_;
+  std::size_t calls_ = 0;  // under way
+  io::Event idle_;
   io::TaskGroup tasks_;
 };
 
