@@ -43,9 +43,7 @@ std::optional<TopicPartition> parse_topic_partition(std::string_view name) {
   if (dash == std::string_view::npos) return std::nullopt;
   const std::string_view topic = name.substr(0, dash);
   const std::string_view digits = name.substr(dash + 1);
-  if (digits.starts_with('-') || (digits.size() > 1 && digits.starts_with('0'))) {
-    return std::nullopt;
-  }
+  if (digits.size() > 1 && digits.starts_with('0')) return std::nullopt;
   const auto partition = parse_decimal<PartitionIndex>(digits);
   if (!partition || !is_topic_name(topic)) return std::nullopt;
   return TopicPartition{std::string(topic), *partition};

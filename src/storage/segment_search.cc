@@ -92,14 +92,25 @@ io::Task<Found<std::optional<TimestampFound>>> find_timestamp(
   const OffsetPosition entry = indexes.offsets.lookup(std::max(older.offset, start_offset));
   if (entry.position >= end_position) co_return std::nullopt;
   FileBatches batches(file, entry.position, end_position, kHopPieceBytes);
-  const auto may_hold = [target, start_offset](const wire::BatchHeader& header) {
+  // The batch that the time index names is the first one with that timestamp, or the entry is
+  // wrong.
+  bool is_proved = older.timestamp < 0 || older.offset < start_offset;
+  const auto is_next = [&](const wire::BatchHeader& header) {
+    if (!is_proved) return header.last_offset() >= older.offset;
     return header.max_timestamp >= target && header.last_offset() >= start_offset;
   };
   while (true) {
-    auto found = co_await first_header(batches, entry, may_hold);
+    auto found = co_await first_header(batches, entry, is_next);
     if (!found) co_return std::unexpected(std::move(found.error()));
     if (!*found) co_return std::nullopt;
     const FileBatch& place = **found;
+    if (!is_proved) {
+      const bool is_right = place.header.last_offset() == older.offset &&
+                            place.header.max_timestamp == older.timestamp;
+      if (!is_right) co_return index_damage(place.position);
+      is_proved = true;
+      if (!is_next(place.header)) continue;
+    }
     const std::size_t size = place.header.total_size();
     if (size > batch_bytes_max) {
       co_return batch_damage(place.position, wire::BatchError::too_large);

@@ -13,8 +13,9 @@
 
 namespace ottla::storage {
 
-// The index and the file disagree: the batch at an entry's position does not end at its offset.
-// Whoever gets it rebuilds the indexes (segment_recovery.h) and asks again.
+// An index and the file disagree: the batch at an entry's position does not end at its offset, or
+// the batch that the time index names has another largest timestamp. Whoever gets it rebuilds the
+// indexes (segment_recovery.h) and asks again.
 struct IndexDamage {
   std::uint64_t position = 0;
 };
