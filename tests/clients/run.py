@@ -41,11 +41,12 @@ def main():
         if wanted.split(".")[0] not in known:
             arguments.error(f"no group {wanted}; there are {', '.join(known)}")
     report = Report(options.wanted)
+    common = {}
     folder = pathlib.Path(tempfile.mkdtemp(prefix="ottla-clients-"))
     targets = list(SERVERS) if options.target == "both" else [options.target]
     try:
         for kind in targets:
-            run_target(SERVERS[kind], folder / kind, report)
+            run_target(SERVERS[kind], folder / kind, report, common)
     finally:
         if options.keep:
             print(f"kept: {folder}")
@@ -54,8 +55,8 @@ def main():
     return report.finish()
 
 
-def run_target(server_class, folder, report):
-    target = Target(server_class, folder)
+def run_target(server_class, folder, report, common):
+    target = Target(server_class, folder, common)
     report.target = target.kind
     if target.kind == "ottla" and not Ottla.binary.exists():
         report.fail_setup(f"there is no {Ottla.binary}; build the preset release first")

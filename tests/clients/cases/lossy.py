@@ -45,7 +45,7 @@ def check(target, server, proxy, name, produce):
     requests, lost = proxy.requests - requests, proxy.lost_answers - lost
     assert lost >= 3, f"only {lost} of {requests} answers were lost: the case proves nothing"
     batches = records.read_batches(wire.read_log(server.bootstrap, topic, 0))
-    found = [value for batch in batches for value in values_of(batch)]
+    found = [value for batch in batches for value in records.values_of(batch)]
     wanted = [b"%d" % i for i in range(COUNT)]
     if found != wanted:
         twice = len(found) - len(set(found))
@@ -54,34 +54,6 @@ def check(target, server, proxy, name, produce):
         raise AssertionError(f"{len(found)} records, {twice} twice, {missing} missing, first difference at {at}; "
                              f"{lost} of {requests} answers lost, seed {SEED}")
     assert all(batch.producer_id == batches[0].producer_id >= 0 for batch in batches), "not one idempotent producer"
-
-
-def values_of(batch):
-    """The values of an uncompressed batch of records without keys and headers."""
-    values, position = [], 0
-    for _ in range(batch.count):
-        size, position = read_varint(batch.body, position)
-        end = position + size
-        position += 1
-        for _ in range(2):
-            _, position = read_varint(batch.body, position)
-        key, position = read_varint(batch.body, position)
-        assert key == -1
-        length, position = read_varint(batch.body, position)
-        values.append(batch.body[position:position + length])
-        position = end
-    return values
-
-
-def read_varint(data, position):
-    raw, shift = 0, 0
-    while True:
-        byte = data[position]
-        position += 1
-        raw |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (raw >> 1) ^ -(raw & 1), position
-        shift += 7
 
 
 def with_confluent(bootstrap, topic):

@@ -64,3 +64,31 @@ def read_batches(data):
 def codecs_of(data):
     names = {number: name for name, number in CODECS.items()}
     return {names[one.attributes & 7] for one in read_batches(data)}
+
+
+def values_of(batch):
+    """The values of an uncompressed batch of records without keys and headers."""
+    values, position = [], 0
+    for _ in range(batch.count):
+        size, position = read_varint(batch.body, position)
+        end = position + size
+        position += 1
+        for _ in range(2):
+            _, position = read_varint(batch.body, position)
+        key, position = read_varint(batch.body, position)
+        assert key == -1
+        length, position = read_varint(batch.body, position)
+        values.append(batch.body[position:position + length])
+        position = end
+    return values
+
+
+def read_varint(data, position):
+    raw, shift = 0, 0
+    while True:
+        byte = data[position]
+        position += 1
+        raw |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (raw >> 1) ^ -(raw & 1), position
+        shift += 7

@@ -36,15 +36,16 @@ class Report:
         print(f"     {text}", flush=True)
 
     def run_group(self, group, module, target):
-        """A module has either case_* functions, each taking the target, or one run(target, group, report)."""
+        """A module has either case_* functions, each taking the target, or one run(target, group, report). What begins
+        with ottla_case_ has no counterpart in Kafka and runs on our broker alone."""
         if not self.wants_group(group):
             return
         if hasattr(module, "run"):
             self.guard(group, lambda: module.run(target, group, self))
             return
         for name, case in vars(module).items():
-            if name.startswith("case_"):
-                case_name = name.removeprefix("case_")
+            if name.startswith("case_") or name.startswith("ottla_case_") and target.kind == "ottla":
+                case_name = name.removeprefix("ottla_").removeprefix("case_")
                 if self.wants_case(group, case_name):
                     self.run_one(group, case_name, lambda case=case: case(target))
 

@@ -15,7 +15,7 @@ TOPIC_READY_SECONDS_MAX = 15
 
 
 class Target:
-    def __init__(self, server_class, folder):
+    def __init__(self, server_class, folder, common):
         self.kind = server_class.kind
         self.server_class = server_class
         self.folder = pathlib.Path(folder)
@@ -23,6 +23,7 @@ class Target:
         self.numbers = itertools.count(1)
         self.codecs_written = {}  # topic -> codec: what must be found in the segments once the node has stopped
         self.others = []
+        self.common = common  # what is made once and used by both targets
 
     def start(self):
         self.server.start()
