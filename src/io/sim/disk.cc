@@ -83,7 +83,17 @@ void SimDisk::record(NameChange change) {
   ++counters_.name_changes;
   change.sequence = ++name_sequence_;
   if (change.removed_from) change.removed_from->names.erase(change.removed_name);
-  if (change.added_to) change.added_to->names[change.added_name] = change.what;
+  if (change.added_to) {
+    auto& entry = change.added_to->names[change.added_name];
+    if (entry) {
+      entry->has_name = false;
+      entry->release_space_if_gone();
+    }
+    entry = change.what;
+  } else {
+    change.what->has_name = false;
+    change.what->release_space_if_gone();
+  }
   unsynced_names_.push_back(std::move(change));
 }
 
@@ -307,6 +317,7 @@ void SimDisk::power_lost() {
       counters_.truncates_lost += loss.truncates_lost;
     }
     if (inode->content.forget_clean()) ++counters_.clean_pages_lost;
+    inode->has_name = true;
     inode->reserved_bytes = 0;
     recharge(*inode);
   }

@@ -26,9 +26,15 @@ class World;
 struct Inode {
   explicit Inode(std::shared_ptr<std::uint64_t> used_bytes) : disk_used_bytes(std::move(used_bytes)) {}
   ~Inode() { *disk_used_bytes -= charged_bytes; }
+  // Gives its space back once nobody can reach it. A power loss may still bring it back.
+  void release_space_if_gone() {
+    if (!has_name && open_files == 0) *disk_used_bytes -= std::exchange(charged_bytes, 0);
+  }
   using Names = std::map<std::string, std::shared_ptr<Inode>, std::less<>>;
 
   bool is_directory = false;
+  bool has_name = true;
+  unsigned open_files = 0;
   Content content;
   std::uint64_t reserved_bytes = 0;
   std::uint64_t charged_bytes = 0;
@@ -156,7 +162,6 @@ class SimDisk {
   // Whether so much fits; if so it is taken.
   bool charge(Inode& file, std::uint64_t end);
   void recharge(Inode& file);
-  void erase_from(Inode::Names& names, std::string_view name);
   void list_files(const Inode& directory, const std::string& prefix,
                   std::vector<std::string>& files) const;
 

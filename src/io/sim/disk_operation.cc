@@ -82,17 +82,20 @@ std::optional<ErrorKind> DiskOperation::draw_error() {
 void DiskOperation::happen() {
   SimDisk& disk = disk_;
   const std::uint64_t deaths = disk.deaths_;
+  // Copies: a crash inside of the watch destroys this operation and the frame that its path is in.
   const bool watched = disk.watch_ && changes_something();
-  DiskPoint point{disk.counters_.points, DiskPoint::Phase::before, subject_.kind, subject_.path};
+  const auto watch = watched ? disk.watch_ : nullptr;
+  const std::string path(watched ? subject_.path : std::string_view());
+  DiskPoint point{disk.counters_.points, DiskPoint::Phase::before, subject_.kind, path};
   if (changes_something()) ++disk.counters_.points;
   if (watched) {
     // Out of the list, so that a crash does not find it.
     unlink();
-    disk.watch_(point);
+    watch(point);
     if (disk.deaths_ != deaths) return;
     disk.in_flight_.push_back(*this);
     point.phase = DiskPoint::Phase::during;
-    disk.watch_(point);
+    watch(point);
     if (disk.deaths_ != deaths) return;
   }
   unlink();
@@ -113,7 +116,7 @@ void DiskOperation::happen() {
   }
   if (watched) {
     point.phase = DiskPoint::Phase::after;
-    disk.watch_(point);
+    watch(point);
     if (disk.deaths_ != deaths) return;
   }
   static_cast<Executor&>(shard_).post(waiter_);

@@ -29,6 +29,10 @@ void Link::send(int from, std::vector<Slice> slices) {
   }
   ++fabric.counters_.messages;
   fabric.counters_.sent_bytes += size;
+  if (is_cut) {
+    fabric.counters_.bytes_lost += size;
+    return tell_later(from);
+  }
   Instant arrival = world().now() + fabric.draw_delay(ends[from].node, ends[1 - from].node);
   if (options.bytes_per_second > 0)
     arrival = std::max(arrival, pipe.last_arrival) +
@@ -57,7 +61,7 @@ void Link::send(int from, std::vector<Slice> slices) {
 
 void Link::send_end(int from) {
   Pipe& pipe = pipes[from];
-  if (pipe.end_sent) return;
+  if (pipe.end_sent || is_cut) return;
   pipe.end_sent = true;
   const Instant arrival =
       std::max(pipe.last_arrival, world().now() + fabric.draw_delay(ends[from].node, ends[1 - from].node));
@@ -152,6 +156,8 @@ void Link::tell_later(int end) {
 }
 
 void Link::reset() {
+  if (is_cut) return;
+  is_cut = true;
   ++fabric.counters_.resets;
   for (int end : {0, 1}) lose_in_flight(pipes[end], prng().below(pipes[end].in_flight.size() + 1));
   // At most one side stays in the dark; it learns by writing.

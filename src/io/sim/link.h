@@ -118,6 +118,7 @@ struct Link : std::enable_shared_from_this<Link> {
 
   Fabric& fabric;
   const std::uint64_t id;
+  bool is_cut = false;  // by reset(): nothing that is sent from now on arrives
   End ends[2];
   Pipe pipes[2];
   Notice notices[2] = {{*this, 0}, {*this, 1}};

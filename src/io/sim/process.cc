@@ -11,7 +11,7 @@ Shard::Shard(Process& process, unsigned index)
       world_(process.node().world()),
       index_(index),
       place_{process.node().index(), index},
-      random_(*this, world_.prng("random/" + process.node().name() + "/" + std::to_string(index) +
+      random_(world_.prng("random/" + process.node().name() + "/" + std::to_string(index) +
                                  "/" + std::to_string(process.node().starts()))),
       disk_(process.node().disk().attach(*this)),
       network_(world_.network().attach(*this)),
@@ -141,12 +141,6 @@ void Shard::drop_items() {
 }
 
 std::uint64_t Shard::next_root_sequence() { return world_.next_sequence(); }
-
-std::uint64_t Shard::NodeRandom::next() {
-  const std::uint64_t value = prng_.next();
-  shard_.world().note(shard_.place(), What::random, value);
-  return value;
-}
 
 Process::Process(Node& node, unsigned shards, ShardMain main)
     : node_(node), main_(std::move(main)), running_mains_(shards), exit_codes_(shards, 0) {

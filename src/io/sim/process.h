@@ -73,11 +73,10 @@ class Shard final : public Executor, public Clock {
 
   class NodeRandom final : public Random {
    public:
-    NodeRandom(Shard& shard, Prng prng) : shard_(shard), prng_(prng) {}
-    std::uint64_t next() override;
+    explicit NodeRandom(Prng prng) : prng_(prng) {}
+    std::uint64_t next() override { return prng_.next(); }
 
    private:
-    Shard& shard_;
     Prng prng_;
   };
 

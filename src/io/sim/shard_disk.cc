@@ -40,10 +40,17 @@ SimFile::SimFile(SimDisk& disk, Shard& shard, std::shared_ptr<Inode> inode, std:
       inode_(std::move(inode)),
       path_(std::move(path)),
       is_writable_(options.write),
-      is_direct_(options.direct && disk.options().direct_supported) {}
+      is_direct_(options.direct && disk.options().direct_supported) {
+  ++inode_->open_files;
+}
+
+SimFile::~SimFile() {
+  --inode_->open_files;
+  inode_->release_space_if_gone();
+}
 
 Result<> SimFile::check(const char* doing, std::uint64_t position, ByteView bytes, bool writes) const {
-  if (writes && !is_writable_) return failed(ErrorKind::closed, doing, path_);
+  if (writes && !is_writable_) return failed(ErrorKind::permission, doing, path_);
   const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
   if (is_direct_ && (position | bytes.size() | address) % kDirectAlignment != 0)
     return std::unexpected(Error{
@@ -96,7 +103,7 @@ Task<Result<>> SimFile::write_synced(std::uint64_t position, ByteView from) {
 }
 
 Task<Result<>> SimFile::truncate(std::uint64_t size_bytes) {
-  if (!is_writable_) co_return failed(ErrorKind::invalid, "truncating", path_);
+  if (!is_writable_) co_return failed(ErrorKind::permission, "truncating", path_);
   auto effect = [this, size_bytes] { return disk_.do_truncate(*inode_, path_, size_bytes); };
   SimpleOperation<decltype(effect)> operation(
       disk_, shard_, {OperationKind::truncate, path_, inode_.get(), size_bytes, 0, {}}, effect);
@@ -104,7 +111,7 @@ Task<Result<>> SimFile::truncate(std::uint64_t size_bytes) {
 }
 
 Task<Result<>> SimFile::reserve(std::uint64_t size_bytes) {
-  if (!is_writable_) co_return failed(ErrorKind::closed, "reserving", path_);
+  if (!is_writable_) co_return failed(ErrorKind::permission, "reserving", path_);
   auto effect = [this, size_bytes] { return disk_.do_reserve(*inode_, path_, size_bytes); };
   SimpleOperation<decltype(effect)> operation(
       disk_, shard_, {OperationKind::reserve, path_, inode_.get(), size_bytes, 0, {}}, effect);

@@ -8,7 +8,7 @@ namespace ottla::io::sim {
 
 std::string_view to_string(What what) {
   static constexpr std::string_view kNames[] = {
-      "run",     "fire",   "random", "log",    "start",  "stop",     "exit",   "crash",  "open",
+      "run",     "fire",   "log",    "start",  "stop",     "exit",   "crash",  "open",
       "read",    "write",  "sync",   "truncate", "reserve", "resident", "make_dir", "remove", "rename",
       "list",    "status", "sync_dir", "lock", "space",  "listen",   "connect", "accept", "send",
       "arrive",  "receive", "close", "reset",  "block",  "heal",     "fault"};

@@ -12,7 +12,7 @@
 namespace ottla::io::sim {
 
 enum class What : std::uint8_t {
-  run, fire, random, log, start, stop, exit, crash,
+  run, fire, log, start, stop, exit, crash,
   open, read, write, sync, truncate, reserve, resident, make_dir, remove, rename, list, status, sync_dir, lock, space,
   listen, connect, accept, send, arrive, receive, close, reset, block, heal, fault
 };
