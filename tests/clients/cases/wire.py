@@ -238,7 +238,7 @@ def case_record_count_that_lies(target):
 
 def case_unknown_codec(target):
     for codec in (5, 7):
-        check_refused(target, records.batch([b"one"], attributes=codec), -1, "unreadable-compression")
+        check_refused(target, records.batch([b"one"], attributes=codec), -1, "unknown-codec")
 
 
 def case_compressed_garbage(target):
@@ -251,11 +251,26 @@ def case_control_batch_of_a_client(target):
 
 
 def case_transactional_batch_without_a_transaction(target):
-    topic = target.topic("wire-transactional")
     for producer in ((-1, -1, -1), (77, 0, 0)):
-        code = wire.produce(target.bootstrap, topic, 0, records.batch([b"one"], attributes=0x10, producer=producer)).error_code
-        assert code == wire.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, code
-    assert wire.list_offset(target.bootstrap, topic, 0, wire.LATEST).offset == 0
+        check_refused(target, records.batch([b"one"], attributes=0x10, producer=producer),
+                      wire.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactional-batch")
+
+
+def case_time_type_set_by_the_client(target):
+    batch = records.batch([b"one"], attributes=records.LOG_APPEND_TIME)
+    topic = target.topic("wire-time-type")
+    assert wire.produce(target.bootstrap, topic, 0, batch).error_code == wire.NONE
+    assert records.read_batches(wire.read_log(target.bootstrap, topic, 0))[0].attributes == 0, "the topic's type counts"
+    topic = target.topic("wire-append-time", message_timestamp_type="LogAppendTime")
+    assert wire.produce(target.bootstrap, topic, 0, batch).error_code == wire.INVALID_TIMESTAMP
+
+
+def case_piece_of_a_batch_behind_a_batch(target):
+    topic = target.topic("wire-piece")
+    for i, rest in enumerate((b"junk", bytes(good_batch())[:40])):
+        answer = wire.produce(target.bootstrap, topic, 0, bytes(good_batch()) + rest)
+        assert (answer.error_code, answer.base_offset) == (wire.NONE, 2 * i), "the piece is dropped"
+    assert len(records.read_batches(wire.read_log(target.bootstrap, topic, 0))) == 2
 
 
 def case_time_too_far_ahead(target):

@@ -5,11 +5,13 @@ Each entry there has its name in backquotes; a case that relies on one fails whi
 
 from harness.server import PROJECT
 
-CORRUPT_MESSAGE, INVALID_RECORD = 2, 87
+CORRUPT_MESSAGE, INVALID_TXN_STATE, UNSUPPORTED_COMPRESSION_TYPE, INVALID_RECORD = 2, 48, 76, 87
 # name of the entry -> what ottla answers
 OURS = {
-    "batch-length-overflow": CORRUPT_MESSAGE,
-    "unreadable-compression": CORRUPT_MESSAGE,
+    "batch-length-overflow": INVALID_RECORD,
+    "unknown-codec": UNSUPPORTED_COMPRESSION_TYPE,
+    "unreadable-compression": INVALID_RECORD,
+    "transactional-batch": INVALID_TXN_STATE,
 }
 
 
