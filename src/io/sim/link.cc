@@ -19,6 +19,8 @@ std::size_t Link::room(int from) const {
   return pipes[from].held_bytes >= most ? 0 : most - pipes[from].held_bytes;
 }
 
+std::size_t Link::quarter() const { return std::max<std::size_t>(1, fabric.options().buffer_bytes / 4); }
+
 void Link::send(int from, std::vector<Slice> slices) {
   const NetworkOptions& options = fabric.options();
   Pipe& pipe = pipes[from];

@@ -103,6 +103,7 @@ struct Link : std::enable_shared_from_this<Link> {
   Place place(int end) const;
 
   std::size_t room(int from) const;
+  std::size_t quarter() const;  // of a buffer
   // Puts a message on its way.
   void send(int from, std::vector<Slice> slices);
   void send_end(int from);

@@ -63,7 +63,7 @@ class SimConnection final : public Connection {
     }
     pipe.held_bytes -= count;
     link_->world().note(link_->place(end_), What::receive, link_->id, count, {}, into.first(count));
-    link_->ends[1 - end_].wake_writer();
+    if (link_->room(1 - end_) >= link_->quarter()) link_->ends[1 - end_].wake_writer();
     co_return count;
   }
 
@@ -75,10 +75,12 @@ class SimConnection final : public Connection {
       const auto* range = std::get_if<FileRange>(&part);
       const std::uint64_t size = slice ? slice->size() : range->size_bytes;
       for (std::uint64_t at = 0; at < size;) {
-        if (link_->room(end_) <= message_bytes) {
+        // Not byte by byte: waits for a quarter of the buffer, as TCP does.
+        const std::size_t least = std::min<std::uint64_t>(size - at, link_->quarter());
+        if (link_->room(end_) < message_bytes + least) {
           if (!message.empty()) link_->send(end_, std::exchange(message, {}));
           message_bytes = 0;
-          while (is_writable() && link_->room(end_) == 0) {
+          while (is_writable() && link_->room(end_) < least) {
             ++link_->fabric.counters_.writer_waits;
             co_await Parked(here().writer);
           }
