@@ -31,7 +31,11 @@ void Decoder::keep_unknown(UnknownTags& unknown) {
     if (tags_[i].known) continue;
     reader_.seek(tags_[i].position);
     const ByteView data = reader_.view(tags_[i].size);
-    unknown.push_back({tags_[i].number, Bytes(data.begin(), data.end())});
+    // Of two with one number the last counts, as for known ones; written again there could be only
+    // one.
+    if (unknown.empty() || unknown.back().tag != tags_[i].number)
+      unknown.push_back({tags_[i].number, {}});
+    unknown.back().data.assign(data.begin(), data.end());
   }
   reader_.seek(end);
 }

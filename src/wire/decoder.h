@@ -83,13 +83,7 @@ class Decoder {
       const std::size_t size = tags_[i].size;
       reader_.seek(tags_[i].position);
       const std::uint8_t* const outer = reader_.confine(size);
-      if constexpr (requires {
-                      T::value_type::kWireBytesMin;
-                      value.has_value();
-                    }) {
-        value.reset();  // its default may be a struct, of which nothing may stay
-      }
-      read(value, info);
+      read_tagged(value, info);
       if (reader_.remaining() != 0) reader_.fail(Code::kTaggedFieldSize);
       reader_.restore(outer);
     }
@@ -186,6 +180,21 @@ class Decoder {
     } else {
       value.reset();
     }
+  }
+  // As a tagged field, Kafka marks a struct's presence by a varint, 0 for null, instead of a byte,
+  // -1 for null.
+  template <class T>
+    requires requires { T::kWireBytesMin; }
+  void read_tagged(std::optional<T>& value, const FieldInfo& info) {
+    if (present(reader_.unsigned_varint() == 0 ? -1 : 1, nullable(info))) {
+      walk(value.emplace());
+    } else {
+      value.reset();
+    }
+  }
+  template <class T>
+  void read_tagged(T& value, const FieldInfo& info) {
+    read(value, info);
   }
   template <class T>
   void walk(T& value) {

@@ -117,7 +117,7 @@ class Encoder {
       unknown_field();
     tag_number(number);
     const auto content = sink_.open_prefix();
-    write(value, info);
+    write_tagged(value, info);
     sink_.close_prefix(content, static_cast<std::uint32_t>(sink_.bytes_since(content)));
   }
 
@@ -215,6 +215,20 @@ class Encoder {
       if (!value) null_long(info);
     }
     if (value) write(*value, info);
+  }
+
+  // As a tagged field, Kafka marks a struct's presence by a varint, 0 for null, instead of a byte,
+  // -1 for null.
+  template <class T>
+    requires requires { T::kWireBytesMin; }
+  void write_tagged(const std::optional<T>& value, const FieldInfo& info) {
+    if (!value && !null_allowed(info)) return;
+    sink_.unsigned_varint(value ? 1 : 0);
+    if (value) write(*value, info);
+  }
+  template <class T>
+  void write_tagged(const T& value, const FieldInfo& info) {
+    write(value, info);
   }
 
   Sink& sink_;

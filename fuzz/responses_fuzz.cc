@@ -1,0 +1,11 @@
+// Bodies of responses, every API and version; the first two bytes choose.
+#include <cstddef>
+#include <cstdint>
+
+#include "wire/testing/message_fuzzing.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using enum ottla::wire::MessageKind;
+  ottla::wire::testing::fuzz_message({data, size}, {kResponse});
+  return 0;
+}
