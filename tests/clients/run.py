@@ -11,7 +11,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from cases import (confluent, folders, franz, java, kafka_python, kcat, lossy, restart, versions, wire)  # noqa: E402
+from cases import (confluent, folders, franz, java, kafka_python, kcat, lossy, restart, startup,
+                   versions, wire)  # noqa: E402
 from harness.report import Report  # noqa: E402
 from harness.server import Kafka, Ottla  # noqa: E402
 from harness.target import Target  # noqa: E402
@@ -20,7 +21,7 @@ from harness.target import Target  # noqa: E402
 SHARED = {"kcat": kcat, "kafka_python": kafka_python, "confluent": confluent, "java": java, "franz": franz,
           "wire": wire, "versions": versions}
 # Groups that start, stop and kill nodes of their own.
-OWN = {"lossy": lossy, "restart": restart, "folders": folders}
+OWN = {"startup": startup, "lossy": lossy, "restart": restart, "folders": folders}
 SERVERS = {"ottla": Ottla, "kafka": Kafka}
 
 

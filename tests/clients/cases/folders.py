@@ -25,6 +25,7 @@ def run(target, group, report):
             ("DumpLogSegments: snapshots and transaction indexes", lambda: dump_side_files(folder)),
             ("DumpLogSegments: cluster metadata", lambda: dump_metadata(folder)),
             ("a real Kafka serves every record of the folder, and gives it back", lambda: hand_over(target, folder)),
+            ("missing and cut indexes are made anew", lambda: rebuild_indexes(target, folder)),
             ("transactions that a real Kafka wrote, stopped cleanly", lambda: take_over(target, clean=True)),
             ("transactions that a real Kafka wrote, killed", lambda: take_over(target, clean=False))):
         if report.wants_case(group, name):
@@ -193,6 +194,22 @@ def hand_over(target, folder):
     during = all_answers(kafka.bootstrap)
     kafka.stop()
     check_same(during, answers_on(ours), target.kind)
+
+
+def rebuild_indexes(target, folder):
+    """On a folder with the clean marker, which makes Kafka trust what is there."""
+    node = target.new_server(adopt=copy_of(folder, target.folder / "damaged-indexes"))
+    before = answers_on(node)
+    indexes = files(node.log_dir, ".index")
+    for i, path in enumerate([*indexes, *files(node.log_dir, ".timeindex")]):
+        if i % 2:
+            path.unlink()
+        else:
+            with open(path, "ab") as file:
+                file.write(b"\0\1\2")  # no whole number of entries any more
+    check_same(before, answers_on(node), target.kind)
+    dump(files(node.log_dir, ".index"), "--verify-index-only")
+    assert any(path.stat().st_size for path in files(node.log_dir, ".index")), "no index was made anew"
 
 
 def take_over(target, clean):
