@@ -324,7 +324,7 @@ TEST(RecordBatchBuilder, MayBeBuiltTwiceAndInBetween) {
   RecordBatchBuilder builder;
   builder.append({.timestamp = 5, .value = as_bytes("one")});
   const Slice first = builder.build().value();
-  builder.append({.timestamp = 4, .value = as_bytes("two")});
+  builder.append({.timestamp = 5, .value = as_bytes("two")});
   const Slice second = builder.build().value();
   EXPECT_EQ(parse_batch_header(first)->record_count, 1);
   EXPECT_EQ(parse_batch_header(second)->record_count, 2);

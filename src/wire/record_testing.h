@@ -49,9 +49,9 @@ using OptionalText = std::optional<std::string>;
 struct PlainRecord {
   Offset offset = 0;
   TimestampMs timestamp = 0;
-  OptionalText key;
-  OptionalText value;
-  std::vector<std::pair<std::string, OptionalText>> headers;
+  OptionalText key = std::nullopt;
+  OptionalText value = std::nullopt;
+  std::vector<std::pair<std::string, OptionalText>> headers = {};
   bool operator==(const PlainRecord&) const = default;
 };
 

@@ -146,6 +146,10 @@ TEST(ValidationCases, AreAnsweredAsByKafka) {
     }
     EXPECT_TRUE(crc_matches(result->bytes));
     EXPECT_EQ(result->header, load_batch_header(result->bytes.data()));
+    const auto records = testing::read_records(parse_batch(result->bytes).value());
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      EXPECT_EQ(records[i].offset, static_cast<Offset>(i));
+    }
     if (c.stored.empty() || is_stored_otherwise(c.name)) continue;
 
     // The log gives offset and epoch.
