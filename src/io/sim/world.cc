@@ -106,9 +106,10 @@ Instant Node::virtual_time(Instant monotonic_time) const {
   const std::int64_t elapsed = monotonic_time.ns - boot_ns_;
   if (elapsed <= 0) return {0};
   if (elapsed > INT64_MAX / 2) return Instant::never();
-  std::int64_t guess = stretched(elapsed, -drift_ppm_);
-  while (stretched(guess, drift_ppm_) < elapsed)
-    guess += std::max<std::int64_t>(1, elapsed - stretched(guess, drift_ppm_));
+  // The inverse of stretched(), rounded up: a timer may not fire early.
+  const std::int64_t rate = 1'000'000 + drift_ppm_;
+  std::int64_t guess = elapsed / rate * 1'000'000 + elapsed % rate * 1'000'000 / rate;
+  while (stretched(guess, drift_ppm_) < elapsed) ++guess;
   return {guess};
 }
 
