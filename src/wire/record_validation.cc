@@ -124,9 +124,9 @@ class RecordRules {
       max_timestamp_index_ = index;
     }
     if (settings_.is_compacted && !has_key) [[unlikely]] {
-      fault(index, ErrorCode::invalid_record, "A compacted topic takes no record without a key.");
+      fault(index, ErrorCode::invalid_record, timestamp);
     } else if (!timestamp_is_allowed(timestamp)) [[unlikely]] {
-      fault(index, ErrorCode::invalid_timestamp, timestamp_fault(timestamp));
+      fault(index, ErrorCode::invalid_timestamp, timestamp);
     }
   }
 
@@ -159,18 +159,23 @@ class RecordRules {
            age_ms >= -settings_.message_timestamp_after_max_ms;
   }
 
-  std::string timestamp_fault(TimestampMs timestamp) const {
+  void fault(std::int32_t index, ErrorCode code, TimestampMs timestamp) {
+    // A wrong timestamp names the whole batch's error, whatever else is wrong (as in Kafka).
+    if (code_ != ErrorCode::invalid_timestamp) code_ = code;
+    // Sentences are made for those that are named only: a hostile batch has millions of faulty
+    // records.
+    if (faults_.size() < kRecordFaultsMax)
+      faults_.push_back({index, describe_fault(code, timestamp)});
+  }
+
+  std::string describe_fault(ErrorCode code, TimestampMs timestamp) const {
+    if (code == ErrorCode::invalid_record)
+      return "A compacted topic takes no record without a key.";
     if (!has_window(timestamp))
       return "A producer may not set the timestamp type to LogAppendTime.";
     return "Timestamp " + std::to_string(timestamp) + " is further from the broker's " +
            std::to_string(now_ms_) + " than message.timestamp.before.max.ms or " +
            "message.timestamp.after.max.ms allow.";
-  }
-
-  void fault(std::int32_t index, ErrorCode code, std::string message) {
-    // A wrong timestamp names the whole batch's error, whatever else is wrong (as in Kafka).
-    if (code_ != ErrorCode::invalid_timestamp) code_ = code;
-    if (faults_.size() < kRecordFaultsMax) faults_.push_back({index, std::move(message)});
   }
 
   const BatchHeader& header_;
