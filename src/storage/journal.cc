@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view kNamePrefix = "shard-";
 constexpr std::string_view kNameSuffix = ".journal.ottla";
 constexpr std::size_t kFillBytes = 256 * 1024;
+constexpr std::size_t kReservedBytes = 4 * kJournalBlockBytes;
 constexpr io::Duration kFullDiskPause = std::chrono::seconds(1);
 
 // Goes on in a later turn of the executor, so that all appends of this turn share one flush.
@@ -66,10 +67,9 @@ io::Task<io::Result<std::shared_ptr<io::File>>> make_journal_file(io::Disk& disk
                                                                   JournalHeader header) {
   OTTLA_CHECK(header.file_bytes % kJournalBlockBytes == 0 &&
               header.file_bytes > kJournalHeaderBytes);
-  const std::string path =
-      directory + "/" + journal_file_name(header.shard, header.sequence);
-  auto file = co_await disk.open(
-      path, {.write = true, .create = true, .truncate = true, .direct = true});
+  const std::string path = directory + "/" + journal_file_name(header.shard, header.sequence);
+  auto file =
+      co_await disk.open(path, {.write = true, .create = true, .truncate = true, .direct = true});
   if (!file) co_return std::unexpected(std::move(file.error()));
   io::AlignedBuffer zeros(std::min<std::uint64_t>(kFillBytes, header.file_bytes));
   for (std::uint64_t at = 0; at < header.file_bytes; at += zeros.size()) {
@@ -95,8 +95,7 @@ Journal::Journal(io::Env& env, JournalIdentity identity, JournalLimits limits, C
 Journal::~Journal() = default;
 
 io::Task<io::Result<>> Journal::open(std::uint64_t sequence) {
-  const std::string path =
-      identity_.directory + "/" + journal_file_name(identity_.shard, sequence);
+  const std::string path = identity_.directory + "/" + journal_file_name(identity_.shard, sequence);
   auto opened = co_await env_.disk.open(path, {.write = true, .direct = true});
   if (!opened) co_return std::unexpected(std::move(opened.error()));
   io::AlignedBuffer block(kJournalHeaderBytes);
@@ -104,7 +103,8 @@ io::Task<io::Result<>> Journal::open(std::uint64_t sequence) {
   if (!read) co_return std::unexpected(std::move(read.error()));
   auto header = parse_journal_header(block.view().first(*read));
   if (!header) {
-    co_return std::unexpected(io::Error{io::ErrorKind::invalid, path + ": " + header.error().message});
+    co_return std::unexpected(
+        io::Error{io::ErrorKind::invalid, path + ": " + header.error().message});
   }
   OTTLA_CHECK(header->run == identity_.run && header->sequence == sequence);
   auto file = std::make_unique<File>();
@@ -130,21 +130,30 @@ bool Journal::fits_open_group(std::size_t entry_bytes) const {
 }
 
 bool Journal::can_ever_hold(std::size_t body_bytes) const {
-  return kJournalHeaderBytes + journal_align(kJournalFrameBytes + body_bytes) <= limits_.file_bytes;
+  return kJournalHeaderBytes + journal_align(kJournalFrameBytes + body_bytes) + kReservedBytes <=
+         limits_.file_bytes;
 }
 
 bool Journal::has_room(std::size_t body_bytes) {
-  if (failed_ || is_closing_) return false;
+  refused_bytes_ = body_bytes;
+  return !is_closing_ && is_room(body_bytes, kReservedBytes);
+}
+
+bool Journal::has_room_for_own(std::size_t body_bytes) { return is_room(body_bytes, 0); }
+
+bool Journal::is_room(std::size_t body_bytes, std::size_t reserve) {
+  if (failed_) return false;
   const std::size_t bytes = kJournalFrameBytes + body_bytes;
   const File& current = *files_.back();
   if (current.end > current.bytes / 2) want_prepared_file();
-  refused_bytes_ = body_bytes;
-  if (pending_bytes_ > 0 && pending_bytes_ + bytes > limits_.pending_bytes) return false;
-  if (fits_open_group(bytes)) return true;
+  if (reserve > 0 && pending_bytes_ > 0 && pending_bytes_ + bytes > limits_.pending_bytes) {
+    return false;
+  }
+  if (fits_open_group(bytes + reserve)) return true;
   // An open group that is left stays where it is: the next begins behind it.
   const std::uint64_t open_bytes = group_is_open_ ? journal_align(groups_.back().bytes) : 0;
-  if (current.end + open_bytes + journal_align(bytes) <= current.bytes) return true;
-  if (prepared_) return fits_file(*prepared_, bytes);
+  if (current.end + open_bytes + journal_align(bytes) + reserve <= current.bytes) return true;
+  if (prepared_) return fits_file(*prepared_, bytes + reserve);
   want_prepared_file();
   return false;
 }
@@ -257,8 +266,8 @@ io::Task<> Journal::flush_loop() {
   while (!groups_.empty() && !failed_) {
     if (groups_.size() == 1) close_group();
     const Group& front = groups_.front();
-    auto result = co_await front.file->file->write_synced(
-        front.position, {front.memory.data(), front.bytes});
+    auto result =
+        co_await front.file->file->write_synced(front.position, {front.memory.data(), front.bytes});
     if (failed_) break;
     if (!result) {
       fail(std::move(result.error()));

@@ -62,7 +62,8 @@ struct Touched {
   Offset end = 0;
 };
 
-// Where a log stands in the lists of the present group, chunk and file; so that it enters each once.
+// Where a log stands in the lists of the present group, chunk and file; so that it enters each
+// once.
 struct JournalMarks {
   struct Mark {
     std::uint64_t list = 0;  // number of the group, chunk or file
@@ -98,6 +99,8 @@ class Journal {
 
   // Whether an entry with such a body may be staged now. If not: await room().
   bool has_room(std::size_t body_bytes);
+  // The same for entries that the log writes for itself, for which a little room is kept.
+  bool has_room_for_own(std::size_t body_bytes);
   bool can_ever_hold(std::size_t body_bytes) const;
   io::Task<> room();
 
@@ -163,6 +166,7 @@ class Journal {
     std::vector<Touched> touched;
   };
 
+  bool is_room(std::size_t body_bytes, std::size_t reserve);
   bool fits_open_group(std::size_t entry_bytes) const;
   bool fits_file(const File& file, std::size_t entry_bytes) const;
   void begin_group(std::size_t entry_bytes);

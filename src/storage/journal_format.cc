@@ -40,9 +40,10 @@ constexpr std::size_t kDurablePosition = 40;
 constexpr std::size_t kTopicId = 48;
 constexpr std::size_t kOffset = 64;
 constexpr std::size_t kLeaderEpoch = 72;
+constexpr std::size_t kLastOffsetDelta = 76;
 }  // namespace frame_at
 
-static_assert(frame_at::kLeaderEpoch + 8 == kJournalFrameBytes);
+static_assert(frame_at::kLastOffsetDelta + 4 == kJournalFrameBytes);
 static_assert(kBatchBytesOutsideCrc == wire::batch_at::kAttributes);
 
 // What the frame's CRC covers of a body: of a batch, the part that the batch's own does not.
@@ -66,7 +67,7 @@ std::optional<JournalEntry> entry_at(ByteView file, const JournalHeader& header,
   frame.body_bytes = load_big<std::uint32_t>(at + frame_at::kBodyBytes);
   if (frame.body_bytes > file.size() - position - kJournalFrameBytes) return std::nullopt;
   const std::uint8_t kind = at[frame_at::kKind];
-  if (kind < 1 || kind > static_cast<std::uint8_t>(JournalKind::mark)) return std::nullopt;
+  if (kind < 1 || kind > static_cast<std::uint8_t>(JournalKind::block)) return std::nullopt;
   frame.kind = static_cast<JournalKind>(kind);
   const ByteView body(at + kJournalFrameBytes, frame.body_bytes);
   const auto crc = frame_crc(at, body.first(covered_bytes(frame.kind, body.size())));
@@ -78,10 +79,12 @@ std::optional<JournalEntry> entry_at(ByteView file, const JournalHeader& header,
                        load_big<std::uint64_t>(at + frame_at::kDurablePosition)};
   frame.offset = load_big<std::int64_t>(at + frame_at::kOffset);
   frame.leader_epoch = load_big<std::int32_t>(at + frame_at::kLeaderEpoch);
+  frame.last_offset_delta = load_big<std::int32_t>(at + frame_at::kLastOffsetDelta);
   JournalEntry entry{frame, body, false};
   if (frame.kind == JournalKind::append) {
     const auto batch = wire::parse_batch(body);
-    entry.body_is_damaged = !batch || batch->bytes.size() != body.size() || !wire::crc_matches(body);
+    entry.body_is_damaged =
+        !batch || batch->bytes.size() != body.size() || !wire::crc_matches(body);
   }
   return entry;
 }
@@ -169,6 +172,7 @@ void store_journal_frame(std::uint8_t* at, const JournalFrame& frame, ByteView b
   store_big<std::uint64_t>(at + frame_at::kTopicId + 8, frame.partition.topic_id.low);
   store_big<std::int64_t>(at + frame_at::kOffset, frame.offset);
   store_big<std::int32_t>(at + frame_at::kLeaderEpoch, frame.leader_epoch);
+  store_big<std::int32_t>(at + frame_at::kLastOffsetDelta, frame.last_offset_delta);
   const ByteView covered = body.first(covered_bytes(frame.kind, body.size()));
   store_big<std::uint32_t>(at + frame_at::kCrc, frame_crc(at, covered));
 }

@@ -2,11 +2,11 @@
 // a torn tail from corruption. Grammar and worked example: docs/formats/journal.md.
 //
 // A file is a header block and groups. A group is what one flush wrote: entries back to back,
-// padded with zeros to a multiple of 4096, and it begins at such a multiple. Every entry carries the
-// durable end: all of the shard's journal below it was on disk when the group was written, which is
-// the beginning of the group itself, since groups are flushed one after the other. So whatever is
-// unreadable below the durable end of some readable entry has rotted; what is unreadable behind
-// all of them may never have been written.
+// padded with zeros to a multiple of 4096, and it begins at such a multiple. Every entry carries
+// the durable end: all of the shard's journal below it was on disk when the group was written,
+// which is the beginning of the group itself, since groups are flushed one after the other. So
+// whatever is unreadable below the durable end of some readable entry has rotted; what is
+// unreadable behind all of them may never have been written.
 //
 // The frame's CRC covers the frame and those bytes of a batch that Kafka's own CRC leaves out.
 #pragma once
@@ -39,7 +39,7 @@ constexpr std::uint64_t journal_align(std::uint64_t bytes) {
 struct JournalHeader {
   std::string cluster_id;
   Uuid directory_id;
-  std::uint64_t run = 0;       // of the folder: rises with each start
+  std::uint64_t run = 0;  // of the folder: rises with each start
   std::uint32_t shard = 0;
   std::uint64_t sequence = 0;  // of the file in its shard; rises by one, over runs too
   std::uint64_t file_id = 0;   // random, new at each use of the file
@@ -60,6 +60,9 @@ enum class JournalKind : std::uint8_t {
   remove = 4,     // the partition is gone
   create = 5,     // body: the topic's name
   mark = 6,       // nothing; moves the durable end
+  // What stands in the last, partial block of a segment that is about to be written again. Offset:
+  // the segment's base. Body: uint64 position of the block, then its bytes.
+  block = 7,
 };
 
 // A place in a shard's journal.
@@ -72,7 +75,8 @@ struct JournalPosition {
 struct JournalFrame {
   JournalKind kind = JournalKind::append;
   TopicIdPartition partition;
-  Offset offset = 0;  // of an append: the base offset
+  Offset offset = 0;                   // of an append: the base offset
+  std::int32_t last_offset_delta = 0;  // of an append
   LeaderEpoch leader_epoch = -1;
   std::uint32_t body_bytes = 0;
   std::uint64_t file_id = 0;

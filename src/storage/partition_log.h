@@ -30,6 +30,7 @@
 #include "storage/leader_epochs.h"
 #include "storage/log_error.h"
 #include "storage/producer_state.h"
+#include "storage/segment_search.h"
 #include "storage/transaction_index.h"
 #include "wire/record_batch.h"
 
@@ -97,12 +98,6 @@ struct ReadRequest {
 struct ReadResult {
   Gather records;
   Offset next_offset = 0;  // where the next read goes on: behind the last batch, or `from` if empty
-};
-
-struct TimestampFound {
-  TimestampMs timestamp = -1;
-  Offset offset = -1;  // of the record, -1 where there is none
-  LeaderEpoch leader_epoch = -1;
 };
 
 struct SegmentDescription {
@@ -185,7 +180,7 @@ class PartitionLog : public std::enable_shared_from_this<PartitionLog> {
   // batches in memory and segment positions, for min.bytes of a long poll.
   virtual std::size_t bytes_available(Offset from, Offset upper_bound, std::size_t enough) = 0;
 
-  // The first record with a timestamp >= `timestamp` below `upper_bound`.
+  // The first record with a timestamp >= `timestamp` below `upper_bound`; {-1, -1, -1} if none.
   virtual io::Task<LogResult<TimestampFound>> find_timestamp(TimestampMs timestamp,
                                                              Offset upper_bound) = 0;
   // The record with the greatest timestamp (ListOffsets -3).

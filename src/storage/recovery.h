@@ -7,11 +7,11 @@
 //   marker,
 //      finishes interrupted swaps and deletions, loads the partitions, replays the journals of the
 //      last run onto them and syncs, makes the journals of this run.
-//   2. On each shard k: folder->open_store(env of k).
+//   2. On each shard k: co_await folder->open_store(env of k).
 //   3. The metadata partition: store.open(folder->take(id)); the broker reads the image from it.
 //   4. For each partition that the image assigns to this node: folder->take(id) on shard 0, then
 //      store.open() on its shard; store.create() where take() has nothing.
-//   5. folder->set_aside_others(): what is left is renamed to `-stray`, never deleted.
+//   5. folder->set_aside_others(store 0): what is left is renamed to `-stray`, never deleted.
 // The way of a stop: folder->close_clean(stores, broker epoch), on shard 0.
 #pragma once
 
@@ -27,6 +27,7 @@
 #include "io/error.h"
 #include "io/task.h"
 #include "storage/store.h"
+#include "storage/store_loaded_partition.h"
 
 namespace ottla::storage {
 
@@ -67,14 +68,17 @@ class LogFolder {
   virtual Uuid directory_id() const = 0;
 
   // Called on shard `there.shard`, once for each. The store must go before `there` does.
-  virtual std::shared_ptr<Store> open_store(io::Env& there) = 0;
+  virtual io::Task<io::Result<std::shared_ptr<Store>>> open_store(io::Env& there) = 0;
 
   // The partitions found, by topic id; and one of them, which is then no longer here.
   virtual std::vector<TopicIdPartition> found() const = 0;
   virtual std::optional<LoadedPartition> take(const TopicIdPartition& id) = 0;
-  virtual io::Task<io::Result<>> set_aside_others() = 0;
+  // `store` is that of shard 0; what the journal has of them is written into their segments first.
+  virtual io::Task<io::Result<>> set_aside_others(std::shared_ptr<Store> store) = 0;
 
-  // Writes the checkpoints of all stores now and then until stop: spawn it on shard 0.
+  // Drains what the journals of former runs held and removes those, then writes the checkpoints of
+  // all stores (by shard) now and then until Env::stop: spawn it on shard 0 once all partitions are
+  // open.
   virtual io::Task<> keep_checkpoints(std::vector<std::shared_ptr<Store>> stores) = 0;
 
   // Drains all journals into the segments, cuts, syncs, writes snapshots at the log ends and

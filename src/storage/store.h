@@ -29,15 +29,16 @@ struct StoreLimits {
   // Un-drained bytes are read again at the start after a crash, so they are few.
   std::uint64_t journal_file_bytes = 16ull << 20;
   std::uint64_t journal_first_file_bytes = 1ull << 20;  // so that an empty folder starts at once
-  std::uint32_t journal_files = 4;
-  std::size_t batch_bytes_max = 8ull << 20;    // a larger append is too_large
+  std::uint32_t journal_files = 8;                      // half of them old: the segments are synced
+  std::size_t chunk_bytes = 1ull << 20;                 // of staging memory; the largest flush
+  std::size_t batch_bytes_max = 8ull << 20;             // a larger append is too_large
   std::size_t tail_bytes = 32ull << 20;        // memory of the tail, beyond what must be kept
   std::size_t pending_bytes = 8ull << 20;      // waiting for their flush; then no_room
-  std::size_t drain_bytes = 4ull << 20;        // that many unwritten bytes wake the segment writer
-  std::int64_t drain_after_ms = 1000;          // or the age of the oldest of them
+  std::size_t drain_bytes = 1ull << 20;        // of a partition, unwritten: its segment is written
+  std::int64_t drain_after_ms = 1000;          // what lies longer is written as well
   std::size_t open_files = 512;                // descriptors of segments kept open
   std::size_t index_cache_bytes = 8ull << 20;  // indexes of segments that are being read
-  std::int64_t checkpoint_interval_ms = 5000;
+  std::int64_t checkpoint_interval_ms = 1000;  // nothing is written if nothing has changed
 };
 
 // A partition as recovery found it; see recovery.h. Plain data, so that it may travel to the shard.

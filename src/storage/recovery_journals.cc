@@ -1,0 +1,307 @@
+#include "storage/recovery_journals.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <set>
+#include <tuple>
+
+#include "base/crc32c.h"
+#include "storage/atomic_file.h"
+#include "storage/journal.h"
+#include "storage/text_scan.h"
+
+namespace ottla::storage {
+
+namespace {
+
+constexpr std::size_t kListFileBytesMax = 64 * 1024;
+
+std::unexpected<io::Error> refusal(std::string message) {
+  return std::unexpected(io::Error{io::ErrorKind::invalid, std::move(message)});
+}
+
+struct FoundFile {
+  std::string name;
+  JournalHeader header;
+  Slice bytes;
+  JournalContent content;
+};
+
+// Value of `key: value`, or nullopt.
+std::optional<std::string_view> value_of(std::string_view line, std::string_view key) {
+  if (!line.starts_with(key) || !line.substr(key.size()).starts_with(": ")) return std::nullopt;
+  return line.substr(key.size() + 2);
+}
+
+io::Task<io::Result<Slice>> read_whole(io::Disk& disk, std::string path) {
+  auto file = co_await disk.open(path, {.write = true});
+  if (!file) co_return std::unexpected(std::move(file.error()));
+  // What is only in a cache must not be built upon.
+  auto synced = co_await (*file)->sync_data();
+  if (!synced) co_return std::unexpected(std::move(synced.error()));
+  auto size = (*file)->size_bytes();
+  if (!size) co_return std::unexpected(std::move(size.error()));
+  if (*size > kJournalFileBytesMax) co_return refusal(path + " is too long for a journal");
+  Slice bytes = Slice::allocate(*size);
+  auto read = co_await (*file)->read(0, bytes.mutable_view());
+  if (!read) co_return std::unexpected(std::move(read.error()));
+  co_return bytes.subslice(0, *read);
+}
+
+// A file without a valid header was being prepared, unless entries of its use stand in it: those
+// of an earlier use name an older durable end.
+bool has_entries_of(ByteView file, std::uint64_t sequence) {
+  for (std::size_t at = kJournalHeaderBytes; at + kJournalFrameBytes <= file.size();
+       at += kJournalBlockBytes) {
+    const std::uint8_t* frame = file.data() + at;
+    JournalHeader guess;
+    guess.file_id = load_big<std::uint64_t>(frame + 16);
+    guess.sequence = sequence;
+    const auto rest = file.first(std::min(file.size(), at + kJournalBlockBytes));
+    if (guess.file_id == 0 || load_big<std::uint64_t>(frame + 24) != at) continue;
+    if (load_big<std::uint64_t>(frame + 32) + 1 >= sequence && !rest.empty()) return true;
+  }
+  return false;
+}
+
+// Entries of one shard in one run, oldest first, judged: those that were durable and those that
+// came through, in order. Views point into the files' bytes.
+io::Result<> judge_chain(const std::vector<FoundFile*>& chain, const std::string& directory,
+                         bool& was_torn) {
+  std::map<std::uint64_t, std::uint64_t> durable;  // by sequence
+  for (const FoundFile* file : chain) {
+    for (const JournalEntry& entry : file->content.entries) {
+      auto& end = durable[entry.frame.durable_end.sequence];
+      end = std::max(end, entry.frame.durable_end.position);
+    }
+  }
+  for (FoundFile* file : chain) {
+    const std::uint64_t sequence = file->header.sequence;
+    const std::uint64_t durable_end = durable.contains(sequence) ? durable[sequence] : 0;
+    auto& entries = file->content.entries;
+    for (const JournalContent::Gap& gap : file->content.gaps) {
+      if (gap.from < durable_end) {
+        return refusal(fmt::format(
+            "{}/{} is damaged at byte {}, below byte {} up to which it was durable: acknowledged "
+            "records of unknown partitions are lost with it. Restore the folder, or move the file "
+            "away to give them up",
+            directory, file->name, gap.from, durable_end));
+      }
+      if (entries.size() > gap.entries_before) entries.resize(gap.entries_before);
+      if (gap.from + 32 <= file->bytes.size() &&
+          load_big<std::uint64_t>(file->bytes.data() + gap.from + 16) == file->header.file_id) {
+        was_torn = true;
+      }
+      break;
+    }
+    // A batch that does not fit its checksum: torn if nobody says that it was durable.
+    for (std::size_t at = 0; at < entries.size(); ++at) {
+      if (!entries[at].body_is_damaged || entries[at].frame.position < durable_end) continue;
+      entries.resize(at);
+      was_torn = true;
+    }
+  }
+  return {};
+}
+
+void apply(PartitionHistory& history, const JournalEntry& entry, const Slice& file,
+           std::string& disagreement) {
+  const JournalFrame& frame = entry.frame;
+  ++history.entries;
+  switch (frame.kind) {
+    case JournalKind::append: {
+      if (!history.batches.empty() && frame.offset < history.batches.back().next_offset) {
+        disagreement = fmt::format("offset {} is appended twice", frame.offset);
+        return;
+      }
+      JournaledBatch batch;
+      batch.base_offset = frame.offset;
+      batch.next_offset = frame.offset + frame.last_offset_delta + 1;
+      if (!entry.body_is_damaged) {
+        const auto begin = static_cast<std::size_t>(entry.body.data() - file.data());
+        batch.bytes = file.subslice(begin, entry.body.size());
+      }
+      history.batches.push_back(std::move(batch));
+      break;
+    }
+    case JournalKind::truncate:
+      while (!history.batches.empty() && history.batches.back().base_offset >= frame.offset) {
+        history.batches.pop_back();
+      }
+      history.truncated_to = std::min(history.truncated_to.value_or(frame.offset), frame.offset);
+      break;
+    case JournalKind::log_start:
+      history.log_start = std::max(history.log_start, frame.offset);
+      break;
+    case JournalKind::remove:
+      history = PartitionHistory{.was_removed = true, .entries = history.entries};
+      break;
+    case JournalKind::create:
+      history.created_as = std::string(as_text(entry.body));
+      history.was_removed = false;
+      break;
+    case JournalKind::mark:
+      break;
+    case JournalKind::block: {
+      if (entry.body.size() < sizeof(std::uint64_t)) break;
+      const auto begin = static_cast<std::size_t>(entry.body.data() - file.data());
+      history.blocks[frame.offset] = {
+          load_big<std::uint64_t>(entry.body.data()),
+          file.subslice(begin + sizeof(std::uint64_t), entry.body.size() - sizeof(std::uint64_t))};
+      break;
+    }
+  }
+}
+
+}  // namespace
+
+std::string serialize_journal_list(const JournalList& list) {
+  std::string text = fmt::format("version: 1\ncluster.id: {}\ndirectory.id: {}\n", list.cluster_id,
+                                 list.directory_id.to_string());
+  for (const JournalList::Run& run : list.runs) {
+    text += fmt::format("run: {} {}\n", run.run, run.shards);
+  }
+  return text + fmt::format("crc: {}\n", crc32c(as_bytes(text)));
+}
+
+Parsed<JournalList> parse_journal_list(std::string_view text) {
+  const auto crc_at = text.rfind("crc: ");
+  if (crc_at == std::string_view::npos) return format_error("no checksum");
+  std::string_view last = text.substr(crc_at);
+  const auto crc = parse_decimal<std::uint32_t>(*value_of(take_line(last), "crc"));
+  text = text.substr(0, crc_at);
+  if (!crc || *crc != crc32c(as_bytes(text))) return format_error("the checksum differs");
+  JournalList list;
+  if (text.empty() || take_line(text) != "version: 1") return format_error("another version");
+  while (!text.empty()) {
+    const std::string_view line = take_line(text);
+    if (const auto cluster = value_of(line, "cluster.id")) {
+      list.cluster_id = *cluster;
+    } else if (const auto directory = value_of(line, "directory.id")) {
+      const auto id = Uuid::parse(*directory);
+      if (!id) return format_error("a directory id that is none");
+      list.directory_id = *id;
+    } else if (const auto run = value_of(line, "run")) {
+      const auto words = split_words(*run);
+      if (words.size() != 2) return format_error("a run without its shards");
+      const auto number = parse_decimal<std::uint64_t>(words[0]);
+      const auto shards = parse_decimal<std::uint32_t>(words[1]);
+      if (!number || !shards) return format_error("a run that is no number");
+      list.runs.push_back({*number, *shards});
+    } else {
+      return format_error("an unknown line");
+    }
+  }
+  return list;
+}
+
+io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string directory,
+                                                  std::optional<std::string> cluster_id) {
+  JournalsFound found;
+  auto text = co_await read_small_file(env.disk, directory + "/" + std::string(kJournalListFile),
+                                       kListFileBytesMax);
+  if (text) {
+    auto list = parse_journal_list(as_text(*text));
+    if (!list) {
+      co_return refusal(fmt::format("{}/{}: {}; it says which journals must be there", directory,
+                                    kJournalListFile, list.error().message));
+    }
+    found.list = std::move(*list);
+  } else if (text.error().kind != io::ErrorKind::not_found) {
+    co_return std::unexpected(std::move(text.error()));
+  }
+
+  auto entries = co_await env.disk.list(directory);
+  if (!entries) co_return std::unexpected(std::move(entries.error()));
+  std::vector<FoundFile> files;
+  for (const io::DirectoryEntry& entry : *entries) {
+    const auto name = parse_journal_file_name(entry.name);
+    if (!name) continue;
+    found.files.push_back(entry.name);
+    found.last_sequence = std::max(found.last_sequence, name->sequence);
+    auto bytes = co_await read_whole(env.disk, directory + "/" + entry.name);
+    if (!bytes) co_return std::unexpected(std::move(bytes.error()));
+    FoundFile file;
+    file.name = entry.name;
+    auto header = parse_journal_header(*bytes);
+    if (!header) {
+      if (has_entries_of(*bytes, name->sequence)) {
+        co_return refusal(fmt::format("{}/{}: {}, but there are entries behind it", directory,
+                                      entry.name, header.error().message));
+      }
+      continue;
+    }
+    file.header = std::move(*header);
+    if (file.header.sequence != name->sequence || file.header.shard != name->shard) {
+      continue;  // it was about to be used again
+    }
+    if ((cluster_id && *cluster_id != file.header.cluster_id) ||
+        (found.list && found.list->directory_id != file.header.directory_id)) {
+      co_return refusal(fmt::format("{}/{} belongs to another folder (cluster {}, directory {})",
+                                    directory, entry.name, file.header.cluster_id,
+                                    file.header.directory_id.to_string()));
+    }
+    found.last_run = std::max(found.last_run, file.header.run);
+    file.bytes = std::move(*bytes);
+    file.content = read_journal(file.bytes, file.header);
+    files.push_back(std::move(file));
+  }
+  std::sort(files.begin(), files.end(), [](const FoundFile& a, const FoundFile& b) {
+    return std::tie(a.header.run, a.header.shard, a.header.sequence) <
+           std::tie(b.header.run, b.header.shard, b.header.sequence);
+  });
+  if (found.list) {
+    for (const JournalList::Run& run : found.list->runs) {
+      found.last_run = std::max(found.last_run, run.run);
+      for (std::uint32_t shard = 0; shard < run.shards; ++shard) {
+        const bool is_there = std::any_of(files.begin(), files.end(), [&](const FoundFile& file) {
+          return file.header.run == run.run && file.header.shard == shard;
+        });
+        if (!is_there) {
+          co_return refusal(fmt::format(
+              "{}: the journal of shard {} in run {} is missing; acknowledged records may be "
+              "only there. Put its files (shard-{}-*.journal.ottla) back",
+              directory, shard, run.run, shard));
+        }
+      }
+    }
+  }
+
+  for (std::size_t at = 0; at < files.size();) {
+    std::vector<FoundFile*> chain;
+    const JournalHeader& first = files[at].header;
+    for (; at < files.size() && files[at].header.run == first.run &&
+           files[at].header.shard == first.shard;
+         ++at) {
+      chain.push_back(&files[at]);
+    }
+    const std::uint64_t first_needed = chain.back()->header.first_needed;
+    std::erase_if(chain,
+                  [&](const FoundFile* file) { return file->header.sequence < first_needed; });
+    const bool is_listed =
+        found.list && std::any_of(found.list->runs.begin(), found.list->runs.end(),
+                                  [&](const auto& run) { return run.run == first.run; });
+    for (std::size_t i = 0; i < chain.size() && is_listed; ++i) {
+      if (chain[i]->header.sequence != first_needed + i) {
+        co_return refusal(fmt::format("{}/{} is missing; acknowledged records may be only there",
+                                      directory, journal_file_name(first.shard, first_needed + i)));
+      }
+    }
+    auto judged = judge_chain(chain, directory, found.was_torn);
+    if (!judged) co_return std::unexpected(std::move(judged.error()));
+    for (const FoundFile* file : chain) {
+      for (const JournalEntry& entry : file->content.entries) {
+        std::string disagreement;
+        apply(found.partitions[entry.frame.partition], entry, file->bytes, disagreement);
+        if (!disagreement.empty()) {
+          co_return refusal(fmt::format("{}/{}: {}", directory, file->name, disagreement));
+        }
+        ++found.entries;
+        found.bytes += entry.frame.total_bytes();
+      }
+    }
+  }
+  co_return found;
+}
+
+}  // namespace ottla::storage

@@ -1,0 +1,599 @@
+#include "storage/recovery_partition.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "storage/atomic_file.h"
+#include "storage/checkpoint_file.h"
+#include "storage/file_batches.h"
+#include "storage/log_directory.h"
+#include "storage/segment_files.h"
+#include "storage/segment_name.h"
+#include "storage/segment_recovery.h"
+#include "storage/store_recovery_files.h"
+
+namespace ottla::storage {
+
+namespace {
+
+// Padding that a writer with direct I/O leaves behind the last batch.
+constexpr std::uint64_t kPaddingBytesMax = io::kDirectAlignment;
+
+class Loader {
+ public:
+  Loader(io::Env& env, PartitionToLoad what, PartitionHistory history)
+      : env_(env), disk_(env.disk), what_(std::move(what)), history_(std::move(history)) {}
+
+  io::Task<io::Result<PartitionLoad>> load();
+
+ private:
+  io::Task<io::Result<>> finish_interrupted_work();
+  io::Task<io::Result<>> restore_blocks();
+  io::Task<io::Result<>> load_epochs();
+  io::Task<io::Result<>> load_segments();
+  io::Task<io::Result<>> load_sealed(Offset base, std::uint64_t bytes, Offset next_base);
+  io::Task<io::Result<>> load_last(Offset base, std::uint64_t bytes);
+  io::Task<io::Result<bool>> judge_last(std::shared_ptr<io::File> file, Segment& segment,
+                                        std::uint64_t bytes);
+  io::Task<io::Result<Segment>> rebuild(Offset base, std::uint64_t bytes, bool is_last);
+  io::Task<io::Result<>> note_tail(std::shared_ptr<io::File> file, std::uint64_t valid_end,
+                                   std::uint64_t bytes);
+  io::Task<io::Result<>> compare_with_journal();
+  io::Task<io::Result<>> cut_segments(Offset end);
+  io::Task<io::Result<>> load_producers();
+
+  std::string path(Offset base, SegmentFile file = SegmentFile::log) const {
+    return what_.directory + "/" + segment_file_name(base, file);
+  }
+  void damaged(Offset from, Offset to, std::string cause);
+
+  io::Env& env_;
+  io::Disk& disk_;
+  PartitionToLoad what_;
+  PartitionHistory history_;
+  PartitionLoad load_;
+  std::vector<std::pair<Offset, std::uint64_t>> files_;  // base, bytes
+  // Indexes hold all aborted transactions whose marker is below it.
+  Offset indexed_end_ = 0;
+  std::vector<Offset> rebuilt_;  // sealed segments whose index files are to be written
+};
+
+void Loader::damaged(Offset from, Offset to, std::string cause) {
+  if (from >= to) return;
+  env_.logger.error("{}: offsets {} to {} are lost or damaged ({}); they answer CORRUPT_MESSAGE",
+                    what_.directory, from, to - 1, cause);
+  load_.partition.damages.push_back({from, to, std::move(cause)});
+}
+
+io::Task<io::Result<PartitionLoad>> Loader::load() {
+  LoadedPartition& partition = load_.partition;
+  partition.id = what_.id;
+  partition.name = what_.name;
+  partition.directory = what_.directory;
+  auto finished = co_await finish_interrupted_work();
+  if (!finished) co_return std::unexpected(std::move(finished.error()));
+  auto restored = co_await restore_blocks();
+  if (!restored) co_return std::unexpected(std::move(restored.error()));
+  auto epochs = co_await load_epochs();
+  if (!epochs) co_return std::unexpected(std::move(epochs.error()));
+  auto segments = co_await load_segments();
+  if (!segments) co_return std::unexpected(std::move(segments.error()));
+
+  partition.log_start_offset = std::max(what_.log_start_offset, history_.log_start);
+  if (!partition.segments.empty()) {
+    partition.log_start_offset =
+        std::max(partition.log_start_offset, partition.segments.front().base_offset());
+  }
+  auto compared = co_await compare_with_journal();
+  if (!compared) co_return std::unexpected(std::move(compared.error()));
+  const Offset end =
+      partition.tail.empty()
+          ? partition.segments_end()
+          : wire::load_batch_header(partition.tail.back().bytes.data()).next_offset();
+  // A start above the end: the records before it are gone, and so is what stood behind.
+  if (partition.log_start_offset > end && !partition.segments.empty()) {
+    partition.log_start_offset = end;
+  }
+  if (partition.epochs.truncate_from_end(partition.segments_end())) {
+    partition.epochs_are_saved = false;
+  }
+  auto producers = co_await load_producers();
+  if (!producers) co_return std::unexpected(std::move(producers.error()));
+  partition.is_complete_on_disk = what_.was_clean && partition.tail.empty();
+  co_return std::move(load_);
+}
+
+// What compaction, deletion or a roll left half done (interop.md E.2, E.4).
+io::Task<io::Result<>> Loader::finish_interrupted_work() {
+  auto entries = co_await disk_.list(what_.directory);
+  if (!entries) co_return std::unexpected(std::move(entries.error()));
+  std::vector<Offset> cleaned;
+  std::vector<Offset> swaps;
+  bool any = false;
+  for (const io::DirectoryEntry& entry : *entries) {
+    const auto name = parse_segment_file_name(entry.name);
+    const bool is_temporary = entry.name.ends_with(kTemporarySuffix);
+    if (!name && !is_temporary) continue;
+    if (is_temporary || name->state == SegmentFileState::deleted ||
+        name->state == SegmentFileState::cleaned) {
+      if (name && name->state == SegmentFileState::cleaned) cleaned.push_back(name->offset);
+      auto removed = co_await disk_.remove(what_.directory + "/" + entry.name);
+      if (!removed) co_return removed;
+      any = true;
+    } else if (name->state == SegmentFileState::swap && name->file == SegmentFile::log) {
+      swaps.push_back(name->offset);
+    }
+  }
+  std::erase_if(swaps, [&](Offset base) {
+    return std::any_of(cleaned.begin(), cleaned.end(), [&](Offset at) { return at <= base; });
+  });
+  for (const io::DirectoryEntry& entry : *entries) {
+    const auto name = parse_segment_file_name(entry.name);
+    if (!name || name->state != SegmentFileState::swap) continue;
+    any = true;
+    const bool is_kept = std::find(swaps.begin(), swaps.end(), name->offset) != swaps.end();
+    if (!is_kept) {
+      auto removed = co_await disk_.remove(what_.directory + "/" + entry.name);
+      if (!removed) co_return removed;
+      continue;
+    }
+    if (name->file == SegmentFile::log) {
+      // The segments that it replaces: those that begin inside it.
+      auto file = co_await disk_.open(what_.directory + "/" + entry.name, {});
+      if (!file) co_return std::unexpected(std::move(file.error()));
+      FileBatches batches(*file, 0, entry.size_bytes);
+      Offset next = name->offset;
+      while (true) {
+        auto batch = co_await batches.next_header();
+        if (!batch || !*batch) break;
+        next = (*batch)->header.next_offset();
+      }
+      for (const io::DirectoryEntry& other : *entries) {
+        const auto old = parse_segment_file_name(other.name);
+        if (!old || old->state != SegmentFileState::live || old->file != SegmentFile::log ||
+            old->offset <= name->offset || old->offset >= next) {
+          continue;
+        }
+        auto removed = co_await disk_.remove(what_.directory + "/" + other.name);
+        if (!removed) co_return removed;
+      }
+    }
+    auto renamed =
+        co_await disk_.rename(what_.directory + "/" + entry.name, path(name->offset, name->file));
+    if (!renamed) co_return renamed;
+  }
+  // Derived files without their log are nobody's.
+  entries = co_await disk_.list(what_.directory);
+  if (!entries) co_return std::unexpected(std::move(entries.error()));
+  for (const io::DirectoryEntry& entry : *entries) {
+    const auto name = parse_segment_file_name(entry.name);
+    if (name && name->state == SegmentFileState::live && name->file == SegmentFile::log) {
+      files_.emplace_back(name->offset, entry.size_bytes);
+    }
+  }
+  std::sort(files_.begin(), files_.end());
+  for (const io::DirectoryEntry& entry : *entries) {
+    const auto name = parse_segment_file_name(entry.name);
+    if (!name || name->state != SegmentFileState::live || name->file == SegmentFile::log ||
+        name->file == SegmentFile::snapshot || name->file == SegmentFile::snapshot_side) {
+      continue;
+    }
+    const bool has_log = std::any_of(files_.begin(), files_.end(),
+                                     [&](const auto& file) { return file.first == name->offset; });
+    if (has_log) continue;
+    auto removed = co_await disk_.remove(what_.directory + "/" + entry.name);
+    if (!removed) co_return removed;
+    any = true;
+  }
+  if (any) co_return co_await disk_.sync_directory(what_.directory);
+  co_return io::Result<>();
+}
+
+// A crash in the midst of writing a last block again may have cost what was durable in it.
+io::Task<io::Result<>> Loader::restore_blocks() {
+  for (const auto& [base, block] : history_.blocks) {
+    const auto at = std::find_if(files_.begin(), files_.end(),
+                                 [&](const auto& file) { return file.first == base; });
+    if (at == files_.end() || at->second < block.position) continue;
+    auto file = co_await disk_.open(path(base), {.write = true});
+    if (!file) co_return std::unexpected(std::move(file.error()));
+    Bytes there(block.bytes.size());
+    auto read = co_await (*file)->read(block.position, there);
+    if (!read) co_return std::unexpected(std::move(read.error()));
+    if (*read == there.size() && std::ranges::equal(there, block.bytes.view())) continue;
+    auto written = co_await (*file)->write(block.position, block.bytes);
+    if (!written) co_return written;
+    auto synced = co_await (*file)->sync_data();
+    if (!synced) co_return synced;
+    at->second = std::max<std::uint64_t>(at->second, block.position + block.bytes.size());
+  }
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> Loader::load_epochs() {
+  auto text = co_await read_small_file(disk_, what_.directory + "/" + std::string(kLeaderEpochFile),
+                                       kSmallFileBytesMax * 16);
+  if (text) {
+    auto parsed = LeaderEpochCache::parse(as_text(*text));
+    if (parsed) {
+      load_.partition.epochs = std::move(*parsed);
+      co_return io::Result<>();
+    }
+    env_.logger.warning("{}/{}: {}; building it anew", what_.directory, kLeaderEpochFile,
+                        parsed.error().message);
+  } else if (text.error().kind != io::ErrorKind::not_found) {
+    co_return std::unexpected(std::move(text.error()));
+  }
+  if (files_.empty()) co_return io::Result<>();
+  load_.partition.epochs_are_saved = false;
+  for (const auto& [base, bytes] : files_) {
+    auto file = co_await disk_.open(path(base), {});
+    if (!file) co_return std::unexpected(std::move(file.error()));
+    FileBatches batches(*file, 0, bytes);
+    while (true) {
+      auto batch = co_await batches.next_header();
+      if (!batch || !*batch) break;
+      const wire::BatchHeader& header = (*batch)->header;
+      if (header.leader_epoch >= 0) {
+        load_.partition.epochs.assign(header.leader_epoch, header.base_offset);
+      }
+    }
+  }
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> Loader::load_segments() {
+  indexed_end_ = std::numeric_limits<Offset>::max();
+  for (std::size_t at = 0; at < files_.size(); ++at) {
+    const auto [base, bytes] = files_[at];
+    const bool is_last = at + 1 == files_.size();
+    auto loaded = is_last ? co_await load_last(base, bytes)
+                          : co_await load_sealed(base, bytes, files_[at + 1].first);
+    if (!loaded) co_return loaded;
+    if (is_last || load_.partition.segments.back().next_offset() == files_[at + 1].first) continue;
+    if (load_.partition.segments.back().next_offset() < files_[at + 1].first &&
+        load_.partition.segments.back().size_bytes() == bytes) {
+      continue;  // whole, with a gap of compaction
+    }
+    // Cut inside: what stands behind was written by a Kafka that lost this before it crashed.
+    for (std::size_t later = at + 1; later < files_.size(); ++later) {
+      load_.cut_bytes += files_[later].second;
+      auto derived = co_await remove_derived_files(disk_, what_.directory, files_[later].first);
+      if (!derived) co_return derived;
+      auto removed = co_await disk_.remove(path(files_[later].first));
+      if (!removed) co_return removed;
+    }
+    co_return co_await disk_.sync_directory(what_.directory);
+  }
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> Loader::load_sealed(Offset base, std::uint64_t bytes, Offset next_base) {
+  const bool is_trusted = what_.was_clean || next_base <= what_.recovery_point;
+  if (is_trusted) {
+    auto indexes = co_await load_indexes(disk_, what_.directory, base, bytes, next_base);
+    if (!indexes) co_return std::unexpected(std::move(indexes.error()));
+    if (*indexes) {
+      const TimestampOffset greatest = (**indexes)->times.last();
+      SegmentFacts facts{
+          .base_offset = base,
+          .next_offset = next_base,
+          .size_bytes = bytes,
+          .max_timestamp = (**indexes)->times.size() == 0 ? TimestampOffset{} : greatest,
+          .first_timestamp = -1};
+      load_.partition.segments.emplace_back(facts, SegmentSettings{});
+      co_return io::Result<>();
+    }
+    env_.logger.info("{}: indexes of segment {}: {}; building them anew", what_.directory, base,
+                     indexes->error().message);
+  }
+  auto segment = co_await rebuild(base, bytes, false);
+  if (!segment) co_return std::unexpected(std::move(segment.error()));
+  if (segment->size_bytes() < bytes && !what_.is_kafkas) {
+    // It was synced before its successor was begun: this is no torn tail.
+    damaged(segment->next_offset(), next_base, "a sealed segment does not hold");
+    SegmentFacts facts = segment->facts();
+    facts.next_offset = next_base;
+    facts.size_bytes = bytes;
+    Segment whole(facts, SegmentSettings{});
+    whole.attach_indexes(segment->detach_indexes());
+    load_.partition.segments.push_back(std::move(whole));
+  } else {
+    load_.partition.segments.push_back(std::move(*segment));
+  }
+  rebuilt_.push_back(base);
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<Segment>> Loader::rebuild(Offset base, std::uint64_t bytes, bool is_last) {
+  auto file = co_await disk_.open(path(base), {.write = true});
+  if (!file) co_return std::unexpected(std::move(file.error()));
+  // What is only in a cache must not be built upon.
+  auto synced = co_await (*file)->sync_data();
+  if (!synced) co_return std::unexpected(std::move(synced.error()));
+  Segment segment(base, SegmentSettings{});
+  auto result = co_await rebuild_segment(
+      *file, bytes, segment, {}, {.base_offset = base, .next_offset = base}, env_.clock.wall_ms());
+  if (!result) co_return std::unexpected(std::move(result.error()));
+  load_.scanned_bytes += bytes;
+  indexed_end_ = std::min(indexed_end_, base);
+  if (result->damage && (is_last || what_.is_kafkas)) {
+    if (result->damage->offset < what_.recovery_point && !what_.is_kafkas) {
+      damaged(result->damage->offset, what_.recovery_point, result->damage->to_string());
+    }
+    auto noted = co_await note_tail(*file, result->valid_end, bytes);
+    if (!noted) co_return std::unexpected(std::move(noted.error()));
+  }
+  co_return segment;
+}
+
+// What stands behind the last good batch: padding, or something lost.
+io::Task<io::Result<>> Loader::note_tail(std::shared_ptr<io::File> file, std::uint64_t valid_end,
+                                         std::uint64_t bytes) {
+  if (valid_end >= bytes) co_return io::Result<>();
+  if (bytes - valid_end < kPaddingBytesMax) {
+    Bytes rest(bytes - valid_end);
+    auto read = co_await file->read(valid_end, rest);
+    if (!read) co_return std::unexpected(std::move(read.error()));
+    if (std::all_of(rest.begin(), rest.end(), [](std::uint8_t byte) { return byte == 0; })) {
+      co_return io::Result<>();
+    }
+  }
+  load_.cut_bytes += bytes - valid_end;
+  co_return io::Result<>();
+}
+
+// With indexes from disk: judges the batches from the last entry that was surely written.
+io::Task<io::Result<bool>> Loader::judge_last(std::shared_ptr<io::File> file, Segment& segment,
+                                              std::uint64_t bytes) {
+  const auto last = segment.indexes().offsets.last();
+  const std::uint64_t from = last ? last->position : 0;
+  BatchRules::Expectations expectations{.base_offset = segment.base_offset(),
+                                        .next_offset = segment.base_offset()};
+  std::uint64_t valid_end = bytes;
+  if (!what_.was_clean) {
+    auto verified = co_await verify_range(file, from, bytes, expectations);
+    if (!verified) co_return std::unexpected(std::move(verified.error()));
+    load_.scanned_bytes += bytes - from;
+    if (verified->damage && verified->damage->offset < what_.recovery_point) co_return false;
+    if (last && verified->batch_count == 0) co_return false;
+    valid_end = verified->valid_end;
+  }
+  auto tail = co_await load_segment_tail(file, valid_end, segment);
+  if (!tail) co_return std::unexpected(std::move(tail.error()));
+  if (tail->damage) co_return false;
+  auto noted = co_await note_tail(file, valid_end, bytes);
+  if (!noted) co_return std::unexpected(std::move(noted.error()));
+  co_return true;
+}
+
+io::Task<io::Result<>> Loader::load_last(Offset base, std::uint64_t bytes) {
+  auto indexes = co_await load_indexes(disk_, what_.directory, base, bytes, std::nullopt);
+  if (!indexes) co_return std::unexpected(std::move(indexes.error()));
+  if (*indexes && bytes > 0) {
+    auto file = co_await disk_.open(path(base), {.write = !what_.was_clean});
+    if (!file) co_return std::unexpected(std::move(file.error()));
+    if (!what_.was_clean) {
+      auto synced = co_await (*file)->sync_data();
+      if (!synced) co_return synced;
+      // Entries of what was not known to be on disk are made anew.
+      (**indexes)->offsets.truncate_to(std::max(base, what_.recovery_point));
+      (**indexes)->times.truncate_to(std::max(base, what_.recovery_point));
+      (**indexes)->aborted.truncate_to(std::max(base, what_.recovery_point));
+    }
+    Segment segment(SegmentFacts{.base_offset = base, .next_offset = base}, SegmentSettings{});
+    segment.attach_indexes(std::move(**indexes));
+    auto judged = co_await judge_last(*file, segment, bytes);
+    if (!judged) co_return std::unexpected(std::move(judged.error()));
+    if (*judged) {
+      if (!what_.was_clean) {
+        indexed_end_ = std::min(indexed_end_, std::max(base, what_.recovery_point));
+      }
+      load_.partition.segments.push_back(std::move(segment));
+      co_return io::Result<>();
+    }
+  }
+  auto segment = co_await rebuild(base, bytes, true);
+  if (!segment) co_return std::unexpected(std::move(segment.error()));
+  // Below the recovery point nothing is cut: it stays where it is, and new batches come behind it.
+  const bool is_damaged = !load_.partition.damages.empty() &&
+                          load_.partition.damages.back().to == what_.recovery_point &&
+                          segment->next_offset() < what_.recovery_point;
+  if (is_damaged) {
+    SegmentFacts facts = segment->facts();
+    facts.next_offset = what_.recovery_point;
+    facts.size_bytes = bytes;
+    Segment whole(facts, SegmentSettings{});
+    whole.attach_indexes(segment->detach_indexes());
+    load_.partition.segments.push_back(std::move(whole));
+    load_.cut_bytes = 0;
+  } else {
+    load_.partition.segments.push_back(std::move(*segment));
+  }
+  co_return io::Result<>();
+}
+
+// --- with the journal
+
+io::Task<io::Result<>> Loader::compare_with_journal() {
+  LoadedPartition& partition = load_.partition;
+  const Offset cut_from = history_.truncated_to.value_or(std::numeric_limits<Offset>::max());
+  Offset journal_end = 0;
+  std::size_t next = 0;  // the first batch that segments lack
+  auto& batches = history_.batches;
+  std::optional<Offset> disagrees_at;
+  for (std::size_t at = 0; at < partition.segments.size() && !disagrees_at; ++at) {
+    const SegmentFacts facts = partition.segments[at].facts();
+    if (next >= batches.size()) break;
+    if (facts.next_offset <= batches[next].base_offset || facts.size_bytes == 0) continue;
+    auto file = co_await disk_.open(path(facts.base_offset), {});
+    if (!file) co_return std::unexpected(std::move(file.error()));
+    while (next < batches.size() && batches[next].next_offset <= facts.base_offset) ++next;
+    FileBatches walk(*file, 0, facts.size_bytes);
+    if (partition.segments[at].has_indexes() && next < batches.size()) {
+      const auto entry = partition.segments[at].indexes().offsets.lookup(
+          std::max(facts.base_offset, batches[next].base_offset));
+      walk = FileBatches(*file, entry.position, facts.size_bytes);
+    }
+    while (next < batches.size() && batches[next].base_offset < facts.next_offset) {
+      auto stored = co_await walk.next_header();
+      if (!stored || !*stored) break;
+      const wire::BatchHeader& header = (*stored)->header;
+      if (header.next_offset() <= batches[next].base_offset) continue;
+      const JournaledBatch& batch = batches[next];
+      // The segment's batch fits its CRC, and the header holds that CRC.
+      const bool agrees = batch.bytes.empty()
+                              ? header.base_offset == batch.base_offset
+                              : header == wire::load_batch_header(batch.bytes.data());
+      if (!agrees) {
+        disagrees_at = std::min(header.base_offset, batch.base_offset);
+        break;
+      }
+      journal_end = batch.next_offset;
+      ++next;
+    }
+  }
+  // Batches that retention has removed already.
+  while (next < batches.size() && !partition.segments.empty() &&
+         batches[next].next_offset <= partition.segments.front().base_offset()) {
+    ++next;
+  }
+  if (disagrees_at && *disagrees_at < cut_from) {
+    co_return std::unexpected(io::Error{
+        io::ErrorKind::invalid,
+        fmt::format(
+            "{}: the segment has another batch at offset {} than the journal. Did Kafka run "
+            "on this folder after an unclean stop? Restore it, or remove the journals "
+            "(*.journal.ottla, {}) to take what the segments say",
+            what_.directory, *disagrees_at, kJournalListFile)});
+  }
+  const Offset end = partition.segments_end();
+  if (disagrees_at) {
+    auto cut = co_await cut_segments(*disagrees_at);
+    if (!cut) co_return cut;
+  } else if (next == batches.size() && cut_from < end && std::max(cut_from, journal_end) < end) {
+    // Cut by the journal, with nothing or less behind it.
+    auto cut = co_await cut_segments(std::max(cut_from, journal_end));
+    if (!cut) co_return cut;
+  }
+  if (!partition.segments.empty()) {
+    partition.recovery_point = what_.was_clean
+                                   ? partition.segments_end()
+                                   : std::min(what_.recovery_point, partition.segments_end());
+  }
+  Offset expected = partition.segments_end();
+  if (partition.segments.empty() && next < batches.size()) {
+    // Nothing of it is in a segment yet, or all of it was removed by retention.
+    expected = std::max(partition.log_start_offset, Offset{0});
+    if (history_.log_start > 0 && batches[next].base_offset < expected) {
+      expected = batches[next].base_offset;
+    }
+    partition.segments.emplace_back(Segment(expected, SegmentSettings{}));
+  }
+  for (; next < batches.size(); ++next) {
+    JournaledBatch& batch = batches[next];
+    if (batch.base_offset < expected) continue;  // cannot be: they rise
+    damaged(expected, batch.base_offset, "neither segments nor journal have them");
+    if (batch.bytes.empty()) {
+      damaged(batch.base_offset, batch.next_offset, "the journal's copy is garbled");
+    } else {
+      partition.tail.push_back({batch.bytes, std::nullopt});
+    }
+    expected = batch.next_offset;
+  }
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> Loader::cut_segments(Offset end) {
+  LoadedPartition& partition = load_.partition;
+  auto snapshots = co_await remove_snapshots_above(disk_, what_.directory, end);
+  if (!snapshots) co_return snapshots;
+  while (partition.segments.size() > 1 && partition.segments.back().base_offset() >= end) {
+    const Offset base = partition.segments.back().base_offset();
+    auto derived = co_await remove_derived_files(disk_, what_.directory, base);
+    if (!derived) co_return derived;
+    auto removed = co_await disk_.remove(path(base));
+    if (!removed) co_return removed;
+    partition.segments.pop_back();
+  }
+  Segment& last = partition.segments.back();
+  const Offset base = last.base_offset();
+  if (!last.has_indexes()) {
+    auto whole = co_await rebuild(base, last.size_bytes(), true);
+    if (!whole) co_return std::unexpected(std::move(whole.error()));
+    last = std::move(*whole);
+  }
+  auto derived = co_await remove_derived_files(disk_, what_.directory, base);
+  if (!derived) co_return derived;
+  auto file = co_await disk_.open(path(base), {.write = true});
+  if (!file) co_return std::unexpected(std::move(file.error()));
+  if (end < last.next_offset()) {
+    auto cut = co_await truncate_segment(*file, last, end);
+    if (!cut) co_return std::unexpected(std::move(cut.error()));
+    auto truncated = co_await (*file)->truncate(cut->valid_end);
+    if (!truncated) co_return truncated;
+    auto synced = co_await (*file)->sync_data();
+    if (!synced) co_return synced;
+  }
+  indexed_end_ = std::min(indexed_end_, end);
+  what_.recovery_point = std::min(what_.recovery_point, last.next_offset());
+  co_return co_await disk_.sync_directory(what_.directory);
+}
+
+io::Task<io::Result<>> Loader::load_producers() {
+  LoadedPartition& partition = load_.partition;
+  const TimestampMs now = env_.clock.wall_ms();
+  const Offset end = partition.segments_end();
+  auto state = co_await load_snapshot(disk_, what_.directory, partition.log_start_offset,
+                                      std::min(indexed_end_, end), now);
+  if (!state) co_return std::unexpected(std::move(state.error()));
+  std::vector<SegmentFacts> facts;
+  for (const Segment& segment : partition.segments) facts.push_back(segment.facts());
+  std::vector<CompletedTransaction> completed;
+  state = co_await replay_producers(disk_, what_.directory, std::move(facts), std::move(*state),
+                                    end, now, &completed);
+  if (!state) co_return std::unexpected(std::move(state.error()));
+  for (const CompletedTransaction& one : completed) {
+    if (!one.is_aborted || one.last_offset < indexed_end_) continue;
+    for (auto segment = partition.segments.rbegin(); segment != partition.segments.rend();
+         ++segment) {
+      if (segment->base_offset() > one.last_offset) continue;
+      if (segment->has_indexes()) segment->append_aborted(one.to_aborted());
+      break;
+    }
+  }
+  for (LoadedBatch& batch : partition.tail) {
+    const wire::BatchHeader header = wire::load_batch_header(batch.bytes.data());
+    if (header.leader_epoch >= 0 &&
+        partition.epochs.assign(header.leader_epoch, header.base_offset)) {
+      partition.epochs_are_saved = false;
+    }
+    auto applied = apply_batch(*state, wire::Batch{header, batch.bytes}, now);
+    if (applied && *applied && (*applied)->is_aborted) batch.aborted = (*applied)->to_aborted();
+  }
+  partition.producers = std::move(*state);
+  partition.producers.on_log_start(partition.log_start_offset);
+
+  // Sealed segments that were built anew get their files back; the last one keeps its in memory.
+  for (std::size_t at = 0; at + 1 < partition.segments.size(); ++at) {
+    Segment& segment = partition.segments[at];
+    if (!segment.has_indexes()) continue;
+    segment.finish_time_index();
+    auto saved = co_await save_indexes(disk_, what_.directory, segment);
+    if (!saved) co_return saved;
+    segment.detach_indexes();
+  }
+  if (!rebuilt_.empty()) co_return co_await disk_.sync_directory(what_.directory);
+  co_return io::Result<>();
+}
+
+}  // namespace
+
+io::Task<io::Result<PartitionLoad>> load_partition(io::Env& env, PartitionToLoad what,
+                                                   PartitionHistory history) {
+  Loader loader(env, std::move(what), std::move(history));
+  co_return co_await loader.load();
+}
+
+}  // namespace ottla::storage

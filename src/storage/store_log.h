@@ -1,0 +1,220 @@
+// StoredLog: the PartitionLog there is. Private to storage; see partition_log.h for what it does.
+//
+// Where a batch stands: first in the journal's staging memory (tail_), then also in its segment's
+// file, then only there. Its segment and position are decided when it is appended. Files:
+//   store_log.cc        appending, durability, truncation, deletion
+//   store_log_files.cc  segments: writing, sealing, syncing
+//   store_log_read.cc   reading
+//
+// Invariants:
+//   1. segments_ are never empty; bases rise; the last one is active
+//   2. tail_ holds every batch that its file does not make readable yet, and is contiguous to the
+//   end
+//   3. written_end_ <= durable_end_ <= end_; synced_end_ <= written_end_
+//   4. files are touched only by whoever holds the store's file lock
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/env.h"
+#include "storage/journal.h"
+#include "storage/partition_log.h"
+#include "storage/producer_snapshot.h"
+#include "storage/segment.h"
+#include "storage/segment_sums.h"
+#include "storage/store_loaded_partition.h"
+#include "storage/store_segment_writer.h"
+
+namespace ottla::storage {
+
+class ShardStore;
+
+// A segment and its files.
+struct StoredSegment {
+  explicit StoredSegment(Segment facts) : segment(std::move(facts)) {}
+  Segment segment;
+  std::unique_ptr<SegmentWriter>
+      writer;                        // while batches are missing in the file or the file is active
+  std::uint64_t readable_bytes = 0;  // of the file
+  bool is_on_disk = false;           // sealed: cut, synced, with its indexes
+  std::shared_ptr<io::File> reader;  // see ShardStore::reader_of
+  std::uint64_t reader_use = 0;
+  SegmentSums sums;  // of what was handed to the writer, if from the beginning
+  bool sums_are_whole = false;
+};
+
+class StoredLog final : public PartitionLog {
+ public:
+  StoredLog(ShardStore& store, LoadedPartition loaded, const LogConfig& config);
+
+  const TopicPartition& name() const override { return name_; }
+  TopicIdPartition id() const override { return id_; }
+  void configure(const LogConfig& config) override { config_ = config; }
+
+  Offset log_start_offset() const override { return log_start_; }
+  Offset log_end_offset() const override { return end_; }
+  Offset durable_end_offset() const override { return durable_end_; }
+  Offset high_watermark() const override { return high_watermark_; }
+  Offset last_stable_offset() const override;
+  LeaderEpoch latest_epoch() const override;
+  bool is_deleted() const override { return is_deleted_; }
+  bool is_fenced() const override;
+
+  LogResult<AppendResult> append(ByteView batch, const wire::BatchHeader& header,
+                                 const AppendOptions& options) override;
+  io::Task<LogResult<>> wait_durable(Offset end) override;
+  bool wait_durable(DurableWaiter& waiter) override;
+  void set_high_watermark(Offset offset) override;
+  void watch(LogWatcher& watcher) override;
+  io::Task<LogResult<Offset>> delete_records(Offset offset) override;
+  io::Task<LogResult<>> truncate_to(Offset offset) override;
+  void roll() override;
+
+  std::optional<LogResult<ReadResult>> try_read_tail(const ReadRequest& request) override;
+  io::Task<LogResult<ReadResult>> read(ReadRequest request) override;
+  std::size_t bytes_available(Offset from, Offset upper_bound, std::size_t enough) override;
+  io::Task<LogResult<TimestampFound>> find_timestamp(TimestampMs timestamp,
+                                                     Offset upper_bound) override;
+  io::Task<LogResult<TimestampFound>> find_max_timestamp() override;
+  io::Task<LogResult<std::vector<AbortedTransaction>>> aborted_transactions(
+      Offset from, Offset upper_bound) override;
+  EpochEnd end_offset_for_epoch(LeaderEpoch requested) const override;
+  const LeaderEpochCache& epochs() const override { return epochs_; }
+  const ProducerState& producers() const override { return producers_; }
+  ProducerState& producers() override { return producers_; }
+  LogDescription describe() const override;
+
+  // --- for the store
+
+  // All below `end` is in the journal, synced.
+  void on_flushed(Offset end);
+  // Everybody who waits hears of it, once.
+  void on_fenced();
+  void on_removed();
+
+  const std::string& directory() const { return directory_; }
+  Offset recovery_point() const { return synced_end_; }
+  Offset first_segment_base() const { return segments_.front()->segment.base_offset(); }
+  std::size_t unwritten_bytes() const { return unwritten_bytes_; }
+  // Whether the files lack something that is durable only in the journal.
+  bool needs_sync() const;
+  void mark_created() { is_new_ = directory_is_dirty_ = true; }
+
+  // REQUIRES for these: the store's file lock.
+  // Hands all durable batches to the files; seals segments that are complete.
+  io::Task<io::Result<>> write_out();
+  // And makes them readable there, so that memory may be given back.
+  io::Task<io::Result<>> settle();
+  // And durable, with names, epochs and a checkpoint of what a restart needs.
+  io::Task<io::Result<>> sync();
+  // And leaves the directory as Kafka expects it after a clean stop.
+  io::Task<io::Result<>> close_clean();
+  // Cuts segments and what is derived from them, and takes the state in memory from what is left.
+  io::Task<io::Result<>> cut_files(Offset end);
+  // Removes segments that lie wholly below the log start.
+  io::Task<io::Result<>> remove_old_segments();
+
+  // Lets go of batches in memory that end at or before `end` and are readable in files.
+  void drop_tail(Offset end);
+  Offset readable_end() const { return readable_end_; }
+
+  JournalMarks& marks() { return marks_; }
+  std::uint64_t drain_mark = 0;  // of the store's rounds: whether it is listed already
+  bool is_in_write_queue = false;
+  Offset journaled_log_start = 0;  // what the checkpoint file does not know yet, if above it
+  Offset checkpointed_log_start = 0;
+
+ private:
+  struct TailBatch {
+    Slice bytes;
+    Offset last_offset = 0;
+  };
+
+  LogResult<AppendResult> refuse(const ProducerCheck& check) const;
+  void roll_if_full(const wire::BatchHeader& batch);
+  void begin_segment();
+  StoredSegment& active() { return *segments_.back(); }
+  Offset bound_of(Offset upper_bound) const { return std::min(upper_bound, durable_end_); }
+  void advance_high_watermark(Offset to);
+  void tell_watchers();
+  void release_waiters(LogResult<> result, Offset up_to);
+  LogError gone() const { return is_deleted_ ? LogError::deleted : LogError::fenced; }
+  bool is_gone() const { return is_deleted_ || is_fenced(); }
+
+  // tail
+  std::size_t tail_size() const { return tail_.size() - tail_head_; }
+  const TailBatch& tail_at(std::size_t at) const { return tail_[tail_head_ + at]; }
+  Offset tail_begin() const;  // the first offset that is in memory; end_ if nothing is
+  std::size_t tail_find(Offset offset) const;
+  void push_tail(Slice bytes, Offset last_offset);
+
+  // files
+  io::Task<io::Result<>> open_writer(StoredSegment& segment);
+  io::Task<io::Result<>> keep_block(StoredSegment& segment);
+  io::Task<io::Result<>> save_epochs();
+  io::Task<io::Result<>> seal(StoredSegment& segment, Offset next_base);
+  io::Task<io::Result<>> write_snapshots(Offset up_to);
+  io::Task<io::Result<>> write_snapshot(Offset offset, ProducerSnapshotFiles files);
+  io::Task<io::Result<>> sync_names();
+  io::Task<io::Result<>> save_indexes_up_to(StoredSegment& segment, Offset end);
+
+  // reading
+  std::size_t segment_of(Offset offset) const;
+  const DamagedOffsets* damage_in(Offset from, Offset to) const;
+  io::Task<LogResult<ReadResult>> read_file(std::shared_ptr<StoredSegment> segment,
+                                            ReadRequest request, Offset bound);
+  io::Task<LogResult<std::shared_ptr<const SegmentIndexes>>> indexes_of(
+      std::shared_ptr<StoredSegment> segment);
+  io::Task<LogResult<std::shared_ptr<const SegmentIndexes>>> rebuild_indexes(
+      std::shared_ptr<StoredSegment> segment);
+
+  ShardStore& store_;
+  TopicPartition name_;
+  TopicIdPartition id_;
+  std::string directory_;
+  LogConfig config_;
+
+  // durable once the journal is flushed
+  Offset log_start_ = 0;
+  Offset end_ = 0;
+  LeaderEpochCache epochs_;
+  ProducerState producers_;
+  std::vector<std::shared_ptr<StoredSegment>> segments_;
+  std::vector<DamagedOffsets> damages_;
+  bool is_deleted_ = false;
+
+  // how far
+  Offset durable_end_ = 0;
+  Offset high_watermark_ = 0;
+  bool follows_durable_end_ = true;
+  Offset written_end_ = 0;   // handed to the segments' writers
+  Offset readable_end_ = 0;  // readable in files
+  Offset synced_end_ = 0;
+  std::size_t unwritten_bytes_ = 0;
+  bool is_truncating_ = false;
+
+  // soft
+  std::vector<TailBatch> tail_;
+  std::size_t tail_head_ = 0;
+  bool epochs_are_dirty_ = false;
+  bool directory_is_dirty_ = false;  // names in it, and its own
+  bool is_new_ = false;              // partition.metadata is not synced
+  // Producer state at offsets where one has to be on disk, until it is.
+  struct PendingSnapshot {
+    Offset offset = 0;
+    ProducerSnapshotFiles files;
+  };
+  std::vector<PendingSnapshot> snapshots_;
+  std::uint64_t bytes_since_snapshot_ = 0;
+  std::optional<Offset> spare_snapshot_;   // the last one on disk that stands at no segment's base
+  std::uint64_t indexes_saved_bytes_ = 0;  // size of the active segment when its indexes were saved
+  bool is_complete_on_disk_ = false;       // a clean stop has nothing to write
+  JournalMarks marks_;
+  io::List<DurableWaiter> waiters_;
+  io::List<LogWatcher> watchers_;
+};
+
+}  // namespace ottla::storage

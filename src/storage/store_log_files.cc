@@ -1,0 +1,403 @@
+#include <algorithm>
+
+#include "base/check.h"
+#include "storage/atomic_file.h"
+#include "storage/log_directory.h"
+#include "storage/segment_files.h"
+#include "storage/segment_name.h"
+#include "storage/segment_recovery.h"
+#include "storage/store_log.h"
+#include "storage/store_recovery_files.h"
+#include "storage/store_shard.h"
+
+namespace ottla::storage {
+
+namespace {
+
+// An active segment's indexes are saved each time it has grown by this: what a start after a crash
+// reads again.
+constexpr std::uint64_t kSaveIndexesEveryBytes = 32ull << 20;
+// Handed to a writer at once.
+constexpr std::size_t kWriteBytes = 1ull << 20;
+constexpr std::size_t kWritePieces = 4096;
+
+std::string log_path(const std::string& directory, Offset base) {
+  return directory + "/" + segment_file_name(base, SegmentFile::log);
+}
+
+}  // namespace
+
+io::Task<io::Result<>> StoredLog::open_writer(StoredSegment& segment) {
+  segment.writer = std::make_unique<SegmentWriter>(
+      store_.env().disk, log_path(directory_, segment.segment.base_offset()), store_.scratch());
+  const bool is_new = segment.readable_bytes == 0;
+  auto opened = co_await segment.writer->open(segment.readable_bytes);
+  if (!opened) {
+    segment.writer.reset();
+    co_return opened;
+  }
+  if (is_new) {
+    directory_is_dirty_ = true;
+    segment.sums = SegmentSums({id_, segment.segment.base_offset()});
+    segment.sums_are_whole = true;
+  }
+  co_return io::Result<>();
+}
+
+// An epoch is on disk before the first batch that it wrote.
+io::Task<io::Result<>> StoredLog::save_epochs() {
+  if (!epochs_are_dirty_) co_return io::Result<>();
+  epochs_are_dirty_ = false;
+  const std::string text = epochs_.serialize();
+  const ByteView bytes = as_bytes(text);
+  co_return co_await write_file_atomically(store_.env().disk, directory_,
+                                           std::string(kLeaderEpochFile),
+                                           Bytes(bytes.begin(), bytes.end()));
+}
+
+// What is durable in the segment's last block goes into the journal before it is written over: a
+// disk that loses power then may lose the old with the new.
+io::Task<io::Result<>> StoredLog::keep_block(StoredSegment& stored) {
+  if (!stored.writer->overwrites_durable()) co_return io::Result<>();
+  Journal& journal = store_.journal();
+  const ByteView rest = stored.writer->rest();
+  // Without room the journal could never be drained: then the disk's own care for sectors must do.
+  if (!journal.has_room_for_own(sizeof(std::uint64_t) + rest.size())) co_return io::Result<>();
+  auto place = journal.stage(JournalKind::block, id_, stored.segment.base_offset(), -1,
+                             sizeof(std::uint64_t) + rest.size());
+  store_big<std::uint64_t>(place.body.mutable_data(), stored.writer->block_position());
+  std::copy(rest.begin(), rest.end(), place.body.mutable_data() + sizeof(std::uint64_t));
+  journal.seal(place, std::static_pointer_cast<StoredLog>(shared_from_this()), marks_, end_);
+  stored.writer->note_journaled();
+  if (!co_await journal.flushed()) co_return std::unexpected(journal.failure());
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> StoredLog::write_out() {
+  // Sealed ones are few at the end of the list; the first that is not on disk is where writing goes
+  // on.
+  while (!is_gone()) {
+    std::size_t at = segments_.size();
+    while (at > 0 && !segments_[at - 1]->is_on_disk) --at;
+    if (at == segments_.size()) break;
+    const std::shared_ptr<StoredSegment> stored = segments_[at];
+    const bool is_active = at + 1 == segments_.size();
+    const Offset limit =
+        is_active ? durable_end_ : std::min(durable_end_, segments_[at + 1]->segment.base_offset());
+
+    std::vector<Slice> pieces;
+    std::size_t bytes = 0;
+    Offset end = written_end_;
+    for (std::size_t i = tail_find(written_end_); i < tail_size(); ++i) {
+      const TailBatch& batch = tail_at(i);
+      if (batch.last_offset >= limit) break;
+      if (bytes > 0 &&
+          (bytes + batch.bytes.size() > kWriteBytes || pieces.size() >= kWritePieces)) {
+        break;
+      }
+      pieces.push_back(batch.bytes);
+      bytes += batch.bytes.size();
+      end = batch.last_offset + 1;
+    }
+    if (pieces.empty()) {
+      if (is_active) break;
+      const Offset next_base = segments_[at + 1]->segment.base_offset();
+      if (written_end_ < stored->segment.next_offset()) break;  // not durable yet
+      auto sealed = co_await seal(*stored, next_base);
+      if (!sealed) co_return sealed;
+      continue;
+    }
+    auto epochs = co_await save_epochs();
+    if (!epochs) co_return epochs;
+    if (!stored->writer) {
+      auto opened = co_await open_writer(*stored);
+      if (!opened) co_return opened;
+    }
+    auto kept = co_await keep_block(*stored);
+    if (!kept) co_return kept;
+    if (is_gone()) break;
+    if (stored->sums_are_whole) {
+      for (const Slice& piece : pieces) stored->sums.add(piece);
+    }
+    const std::uint64_t begin = stored->writer->size_bytes();
+    auto appended = co_await stored->writer->append(pieces);
+    if (!appended) co_return appended;
+    store_.counters().segment_bytes += bytes;
+    if (is_deleted_) break;
+    unwritten_bytes_ -= std::min(unwritten_bytes_, bytes);
+    written_end_ = end;
+    stored->readable_bytes = stored->writer->readable_bytes();
+    std::uint64_t position = begin;
+    for (const Slice& piece : pieces) {
+      position += piece.size();
+      if (position > stored->readable_bytes) break;
+      readable_end_ = wire::load_batch_header(piece.data()).next_offset();
+    }
+  }
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> StoredLog::settle() {
+  auto written = co_await write_out();
+  if (!written) co_return written;
+  const std::shared_ptr<StoredSegment> stored = segments_.back();
+  if (stored->writer && !is_gone()) {
+    auto settled = co_await stored->writer->settle();
+    if (!settled) co_return settled;
+    stored->readable_bytes = stored->writer->readable_bytes();
+  }
+  readable_end_ = written_end_;
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> StoredLog::seal(StoredSegment& stored, Offset next_base) {
+  if (!stored.writer && stored.readable_bytes > 0) {
+    auto opened = co_await open_writer(stored);
+    if (!opened) co_return opened;
+  }
+  if (stored.writer) {
+    auto finished = co_await stored.writer->finish();
+    if (!finished) co_return finished;
+    stored.readable_bytes = stored.writer->readable_bytes();
+  }
+  readable_end_ = written_end_;
+  const SegmentIndexes& indexes = stored.segment.indexes();
+  auto saved = co_await save_indexes(store_.env().disk, directory_, stored.segment);
+  if (!saved) co_return saved;
+  if (stored.sums_are_whole) {
+    stored.sums.set_indexes(indexes.offsets.serialize(), indexes.times.serialize(),
+                            indexes.aborted.serialize());
+    auto summed = co_await write_file_atomically(
+        store_.env().disk, directory_,
+        segment_file_name(stored.segment.base_offset(), SegmentFile::sums),
+        stored.sums.serialize());
+    if (!summed) co_return summed;
+    stored.sums = SegmentSums();
+  }
+  auto snapshots = co_await write_snapshots(next_base);
+  if (!snapshots) co_return snapshots;
+  directory_is_dirty_ = true;
+  auto names = co_await sync_names();
+  if (!names) co_return names;
+  stored.writer.reset();
+  stored.is_on_disk = true;
+  store_.index_cache().insert(id_, stored.segment.detach_indexes());
+  synced_end_ = std::max(synced_end_, next_base);
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> StoredLog::write_snapshot(Offset offset, ProducerSnapshotFiles files) {
+  io::Disk& disk = store_.env().disk;
+  auto snapshot = co_await write_file_atomically(disk, directory_,
+                                                 segment_file_name(offset, SegmentFile::snapshot),
+                                                 std::move(files.snapshot));
+  if (!snapshot) co_return snapshot;
+  const std::string side = segment_file_name(offset, SegmentFile::snapshot_side);
+  if (files.side.empty()) co_return co_await remove_file_durably(disk, directory_, side);
+  co_return co_await write_file_atomically(disk, directory_, side, std::move(files.side));
+}
+
+// Those whose offset the synced log has reached.
+io::Task<io::Result<>> StoredLog::write_snapshots(Offset up_to) {
+  while (!snapshots_.empty() && snapshots_.front().offset <= up_to) {
+    PendingSnapshot pending = std::move(snapshots_.front());
+    snapshots_.erase(snapshots_.begin());
+    auto written = co_await write_snapshot(pending.offset, std::move(pending.files));
+    if (!written) co_return written;
+    if (spare_snapshot_ && *spare_snapshot_ < pending.offset) {
+      for (const SegmentFile file : {SegmentFile::snapshot, SegmentFile::snapshot_side}) {
+        (void)co_await store_.env().disk.remove(directory_ + "/" +
+                                                segment_file_name(*spare_snapshot_, file));
+      }
+      spare_snapshot_.reset();
+    }
+    const bool is_base = std::any_of(segments_.begin(), segments_.end(), [&](const auto& stored) {
+      return stored->segment.base_offset() == pending.offset;
+    });
+    if (!is_base) spare_snapshot_ = pending.offset;
+  }
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> StoredLog::sync_names() {
+  if (!directory_is_dirty_) co_return io::Result<>();
+  directory_is_dirty_ = false;
+  io::Disk& disk = store_.env().disk;
+  if (is_new_) {
+    is_new_ = false;
+    auto file =
+        co_await disk.open(directory_ + "/" + std::string(kPartitionMetadataFile), {.write = true});
+    if (!file) co_return std::unexpected(std::move(file.error()));
+    auto synced = co_await (*file)->sync_data();
+    if (!synced) co_return synced;
+  }
+  auto synced = co_await disk.sync_directory(directory_);
+  if (!synced) co_return synced;
+  co_return co_await store_.sync_root();
+}
+
+io::Task<io::Result<>> StoredLog::sync() {
+  auto settled = co_await settle();
+  if (!settled || is_gone()) co_return settled;
+  const Offset end = written_end_;
+  const std::shared_ptr<StoredSegment> stored = segments_.back();
+  auto epochs = co_await save_epochs();
+  if (!epochs) co_return epochs;
+  if (stored->writer && !stored->writer->is_synced()) {
+    auto synced = co_await stored->writer->sync();
+    if (!synced) co_return synced;
+    ++store_.counters().segment_syncs;
+  }
+  auto names = co_await sync_names();
+  if (!names) co_return names;
+  if (is_gone()) co_return io::Result<>();
+  if (end > synced_end_) {
+    synced_end_ = end;
+    store_.note_change();
+  }
+  auto snapshots = co_await write_snapshots(end);
+  if (!snapshots) co_return snapshots;
+  const std::uint64_t bytes = stored->readable_bytes;
+  if (stored == segments_.back() && stored->segment.has_indexes() &&
+      bytes >= indexes_saved_bytes_ + kSaveIndexesEveryBytes) {
+    indexes_saved_bytes_ = bytes;
+    auto saved = co_await save_indexes_up_to(*stored, end);
+    if (!saved) co_return saved;
+  }
+  co_return io::Result<>();
+}
+
+// The indexes in memory are ahead of the file; what is saved must not be.
+io::Task<io::Result<>> StoredLog::save_indexes_up_to(StoredSegment& stored, Offset end) {
+  Segment part(stored.segment.facts(), stored.segment.settings());
+  auto indexes = std::make_unique<SegmentIndexes>(stored.segment.indexes());
+  indexes->offsets.truncate_to(end);
+  indexes->times.truncate_to(end);
+  indexes->aborted.truncate_to(end);
+  part.attach_indexes(std::move(indexes));
+  co_return co_await save_indexes(store_.env().disk, directory_, part);
+}
+
+io::Task<io::Result<>> StoredLog::close_clean() {
+  auto synced = co_await sync();
+  if (!synced || is_deleted_) co_return synced;
+  const std::shared_ptr<StoredSegment> stored = segments_.back();
+  OTTLA_CHECK(written_end_ == end_);
+  if (is_complete_on_disk_) co_return io::Result<>();
+  if (!stored->segment.is_empty()) {
+    if (!stored->writer) {
+      auto opened = co_await open_writer(*stored);
+      if (!opened) co_return opened;
+    }
+    auto finished = co_await stored->writer->finish();
+    if (!finished) co_return finished;
+    stored->segment.finish_time_index();
+    auto saved = co_await save_indexes(store_.env().disk, directory_, stored->segment);
+    if (!saved) co_return saved;
+  }
+  if (end_ > 0) {
+    auto written = co_await write_snapshot(end_, snapshot_of(producers_));
+    if (!written) co_return written;
+  }
+  directory_is_dirty_ = true;
+  auto names = co_await sync_names();
+  if (!names) co_return names;
+  is_complete_on_disk_ = true;
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> StoredLog::remove_old_segments() {
+  io::Disk& disk = store_.env().disk;
+  bool any = false;
+  while (!is_gone() && segments_.size() > 1 && segments_.front()->is_on_disk &&
+         segments_[1]->segment.base_offset() <= log_start_) {
+    const std::shared_ptr<StoredSegment> stored = segments_.front();
+    const Offset base = stored->segment.base_offset();
+    segments_.erase(segments_.begin());
+    store_.index_cache().erase(id_, base);
+    // The log first: what is left beside it without it is nobody's.
+    auto removed = co_await disk.remove(log_path(directory_, base));
+    if (!removed && removed.error().kind != io::ErrorKind::not_found) co_return removed;
+    auto derived = co_await remove_derived_files(disk, directory_, base);
+    if (!derived) co_return derived;
+    if (base > 0) {
+      for (const SegmentFile file : {SegmentFile::snapshot, SegmentFile::snapshot_side}) {
+        (void)co_await disk.remove(directory_ + "/" + segment_file_name(base, file));
+      }
+    }
+    any = true;
+  }
+  if (!any) co_return io::Result<>();
+  co_return co_await disk.sync_directory(directory_);
+}
+
+io::Task<io::Result<>> StoredLog::cut_files(Offset end) {
+  io::Disk& disk = store_.env().disk;
+  auto settled = co_await settle();
+  if (!settled || is_gone()) co_return settled;
+  OTTLA_CHECK(written_end_ == durable_end_ && durable_end_ == end_);
+  auto snapshots = co_await remove_snapshots_above(disk, directory_, end);
+  if (!snapshots) co_return snapshots;
+  std::erase_if(snapshots_, [&](const PendingSnapshot& pending) { return pending.offset > end; });
+  while (segments_.size() > 1 && segments_.back()->segment.base_offset() >= end) {
+    const Offset base = segments_.back()->segment.base_offset();
+    segments_.pop_back();
+    store_.index_cache().erase(id_, base);
+    auto derived = co_await remove_derived_files(disk, directory_, base);
+    if (!derived) co_return derived;
+    auto removed = co_await disk.remove(log_path(directory_, base));
+    if (!removed && removed.error().kind != io::ErrorKind::not_found) co_return removed;
+  }
+  const std::shared_ptr<StoredSegment> stored = segments_.back();
+  const Offset base = stored->segment.base_offset();
+  if (!stored->segment.has_indexes()) {
+    auto indexes = co_await indexes_of(stored);
+    if (!indexes) {
+      co_return std::unexpected(io::Error{io::ErrorKind::input_output,
+                                          directory_ + ": an index can't be read to truncate"});
+    }
+    stored->segment.attach_indexes(std::make_unique<SegmentIndexes>(**indexes));
+    store_.index_cache().erase(id_, base);
+  }
+  if (end < stored->segment.next_offset()) {
+    auto derived = co_await remove_derived_files(disk, directory_, base);
+    if (!derived) co_return derived;
+    auto reader = co_await store_.reader_of(stored, log_path(directory_, base));
+    if (!reader) co_return std::unexpected(std::move(reader.error()));
+    auto cut = co_await truncate_segment(*reader, stored->segment, end);
+    if (!cut) co_return std::unexpected(std::move(cut.error()));
+    stored->readable_bytes = cut->valid_end;
+  }
+  stored->is_on_disk = false;
+  stored->sums_are_whole = false;
+  auto opened = co_await open_writer(*stored);
+  if (!opened) co_return opened;
+  auto synced = co_await stored->writer->sync();
+  if (!synced) co_return synced;
+  auto directory = co_await disk.sync_directory(directory_);
+  if (!directory) co_return directory;
+
+  end_ = durable_end_ = written_end_ = readable_end_ = stored->segment.next_offset();
+  synced_end_ = std::min(synced_end_, end_);
+  indexes_saved_bytes_ = stored->readable_bytes;
+  unwritten_bytes_ = 0;
+  tail_.clear();
+  tail_head_ = 0;
+  is_complete_on_disk_ = false;
+  if (epochs_.truncate_from_end(end_)) epochs_are_dirty_ = true;
+  auto epochs = co_await save_epochs();
+  if (!epochs) co_return epochs;
+  std::vector<SegmentFacts> facts;
+  for (const auto& segment : segments_) facts.push_back(segment->segment.facts());
+  const TimestampMs now = store_.env().clock.wall_ms();
+  auto state = co_await load_snapshot(disk, directory_, log_start_, end_, now);
+  if (!state) co_return std::unexpected(std::move(state.error()));
+  state =
+      co_await replay_producers(disk, directory_, std::move(facts), std::move(*state), end_, now);
+  if (!state) co_return std::unexpected(std::move(state.error()));
+  producers_ = std::move(*state);
+  producers_.on_high_watermark(high_watermark_);
+  co_return io::Result<>();
+}
+
+}  // namespace ottla::storage

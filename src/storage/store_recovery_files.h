@@ -1,0 +1,32 @@
+// What recovery of a partition and the running log both need of its directory.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "io/disk.h"
+#include "io/task.h"
+#include "storage/producer_state.h"
+#include "storage/segment.h"
+
+namespace ottla::storage {
+
+// The newest snapshot at or below `end` that can be read, or nothing at the log's start.
+io::Task<io::Result<ProducerState>> load_snapshot(io::Disk& disk, std::string directory,
+                                                  Offset log_start, Offset end, TimestampMs now);
+
+// Applies the batches of the segments from state.end_offset() up to `end`. The CRCs are not looked
+// at. Stops, without an error, at the first batch that can't be read. Transactions that
+// ended go to `completed` where it is not null.
+io::Task<io::Result<ProducerState>> replay_producers(
+    io::Disk& disk, std::string directory, std::vector<SegmentFacts> segments, ProducerState state,
+    Offset end, TimestampMs now, std::vector<CompletedTransaction>* completed = nullptr);
+
+// Removes what stands beside a segment's `.log`, for a segment that changes or goes.
+io::Task<io::Result<>> remove_derived_files(io::Disk& disk, std::string directory, Offset base);
+
+// Removes producer snapshots that stand above `end`.
+io::Task<io::Result<>> remove_snapshots_above(io::Disk& disk, std::string directory, Offset end);
+
+}  // namespace ottla::storage

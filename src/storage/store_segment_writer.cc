@@ -1,0 +1,125 @@
+#include "storage/store_segment_writer.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace ottla::storage {
+
+namespace {
+
+constexpr std::uint64_t kBlock = io::kDirectAlignment;
+
+}  // namespace
+
+io::Task<io::Result<>> SegmentWriter::open(std::uint64_t size_bytes) {
+  written_ = size_bytes / kBlock * kBlock;
+  rest_.clear();
+  if (size_bytes > 0) {
+    // The last part of a block is read through the page cache, whatever the way of writing is.
+    auto reader = co_await disk_.open(path_, {.write = true});
+    if (!reader) co_return std::unexpected(std::move(reader.error()));
+    const auto file_bytes = (*reader)->size_bytes();
+    if (!file_bytes) co_return std::unexpected(file_bytes.error());
+    if (*file_bytes < size_bytes) {
+      co_return std::unexpected(
+          io::Error{io::ErrorKind::invalid, path_ + " is shorter than its segment"});
+    }
+    if (*file_bytes > size_bytes) {
+      auto cut = co_await (*reader)->truncate(size_bytes);
+      if (!cut) co_return std::unexpected(std::move(cut.error()));
+      is_dirty_ = true;
+    }
+    if (size_bytes > written_) {
+      rest_.resize(size_bytes - written_);
+      auto read = co_await (*reader)->read(written_, rest_);
+      if (!read) co_return std::unexpected(std::move(read.error()));
+      if (*read != rest_.size()) {
+        co_return std::unexpected(io::Error{io::ErrorKind::input_output, path_ + ": short read"});
+      }
+    }
+  }
+  auto opened = co_await disk_.open(path_, {.write = true, .create = true, .direct = true});
+  if (!opened) co_return std::unexpected(std::move(opened.error()));
+  file_ = std::move(*opened);
+  readable_ = size_bytes;
+  is_padded_ = false;
+  rest_is_durable_ = true;
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> SegmentWriter::write_scratch(std::size_t bytes) {
+  is_dirty_ = true;
+  co_return co_await file_->write(written_, scratch_.view().first(bytes));
+}
+
+io::Task<io::Result<>> SegmentWriter::append(std::vector<Slice> pieces) {
+  std::size_t filled = rest_.size();
+  std::memcpy(scratch_.data(), rest_.data(), filled);
+  for (const Slice& piece : pieces) {
+    std::size_t taken = 0;
+    while (taken < piece.size()) {
+      const std::size_t count = std::min(piece.size() - taken, scratch_.size() - filled);
+      std::memcpy(scratch_.data() + filled, piece.data() + taken, count);
+      taken += count;
+      filled += count;
+      if (filled == scratch_.size()) {
+        auto written = co_await write_scratch(filled);
+        if (!written) co_return written;
+        written_ += filled;
+        filled = 0;
+      }
+    }
+  }
+  const std::size_t blocks = filled / kBlock * kBlock;
+  if (blocks > 0) {
+    auto written = co_await write_scratch(blocks);
+    if (!written) co_return written;
+    written_ += blocks;
+  }
+  rest_.assign(scratch_.data() + blocks, scratch_.data() + filled);
+  // A padded block of an earlier settle() has been written over as a whole, or stands.
+  readable_ = std::max(readable_, written_);
+  if (written_ >= readable_) is_padded_ = false;
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> SegmentWriter::settle() {
+  if (readable_ == size_bytes()) co_return io::Result<>();
+  OTTLA_CHECK(!rest_.empty());
+  std::memcpy(scratch_.data(), rest_.data(), rest_.size());
+  std::size_t bytes = rest_.size();
+  if (file_->is_direct()) {
+    std::memset(scratch_.data() + bytes, 0, kBlock - bytes);
+    bytes = kBlock;
+    is_padded_ = true;
+  }
+  auto written = co_await write_scratch(bytes);
+  if (!written) co_return written;
+  readable_ = size_bytes();
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> SegmentWriter::sync() {
+  auto settled = co_await settle();
+  if (!settled) co_return settled;
+  rest_is_durable_ = true;
+  if (!is_dirty_) co_return io::Result<>();
+  is_dirty_ = false;
+  co_return co_await file_->sync_data();
+}
+
+io::Task<io::Result<>> SegmentWriter::finish() {
+  auto settled = co_await settle();
+  if (!settled) co_return settled;
+  if (is_padded_) {
+    auto cut = co_await file_->truncate(size_bytes());
+    if (!cut) co_return cut;
+    is_padded_ = false;
+    is_dirty_ = true;
+  }
+  co_return co_await sync();
+}
+
+}  // namespace ottla::storage
