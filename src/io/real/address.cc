@@ -26,6 +26,12 @@ Endpoint Address::to_endpoint() const {
   return {text, port()};
 }
 
+Address local_address(int socket) {
+  Address address;
+  ::getsockname(socket, &address.any, &address.size);
+  return address;
+}
+
 std::optional<Address> parse_address(const Endpoint& endpoint) {
   Address address;
   if (::inet_pton(AF_INET, endpoint.host.c_str(), &address.v4.sin_addr) == 1) {

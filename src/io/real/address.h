@@ -25,6 +25,8 @@ struct Address {
   Endpoint to_endpoint() const;
 };
 
+Address local_address(int socket);
+
 // If `host` is an address as text, or empty (every local address).
 std::optional<Address> parse_address(const Endpoint& endpoint);
 

@@ -1,30 +1,15 @@
 // The real network: TCP over IPv4 and IPv6.
 #pragma once
 
-#include <map>
-#include <mutex>
-#include <set>
+#include <vector>
 
 #include "io/network.h"
 #include "io/real/address.h"
 #include "io/real/lanes.h"
+#include "io/real/listener.h"
 #include "io/real/loop.h"
 
 namespace ottla::io::real {
-
-// The ports that this process listens on, so that its shards may share a port that no other process
-// has.
-class ListeningPorts {
- public:
-  // A socket bound to `address` and listening: exclusively the first time, beside those of our
-  // other loops after that; `in_use` if this loop has one there.
-  Result<FileDescriptor> open(Address address, const Endpoint& name, const Loop& loop);
-  void close(const Address& bound, const Loop& loop);
-
- private:
-  std::mutex mutex_;
-  std::map<Endpoint, std::set<const Loop*>> loops_;  // which of ours listen there
-};
 
 class RealNetwork final : public Network {
  public:
