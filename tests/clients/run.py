@@ -1,4 +1,5 @@
-"""Runs the groups of cases against one target or both and prints one line a case. See README.md beside this file."""
+"""Runs the groups of cases against one target or both and prints one line a case. See README.md
+beside this file."""
 
 import argparse
 import faulthandler
@@ -11,15 +12,34 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from cases import (confluent, folders, franz, java, kafka_python, kcat, lossy, restart, startup,
-                   versions, wire)  # noqa: E402
+from cases import (
+    confluent,
+    folders,
+    franz,
+    java,
+    kafka_python,
+    kcat,
+    lossy,
+    restart,
+    startup,
+    versions,
+    wire,
+)  # noqa: E402
 from harness.report import Report  # noqa: E402
 from harness.server import Kafka, Ottla  # noqa: E402
 from harness.target import Target  # noqa: E402
 
-# Groups that share one running node, in this order; what they leave on its disk is judged by `folders` at the end.
-SHARED = {"kcat": kcat, "kafka_python": kafka_python, "confluent": confluent, "java": java, "franz": franz,
-          "wire": wire, "versions": versions}
+# Groups that share one running node, in this order; what they leave on its disk is judged by
+# `folders` at the end.
+SHARED = {
+    "kcat": kcat,
+    "kafka_python": kafka_python,
+    "confluent": confluent,
+    "java": java,
+    "franz": franz,
+    "wire": wire,
+    "versions": versions,
+}
 # Groups that start, stop and kill nodes of their own.
 OWN = {"startup": startup, "lossy": lossy, "restart": restart, "folders": folders}
 SERVERS = {"ottla": Ottla, "kafka": Kafka}
@@ -30,9 +50,16 @@ def main():
     arguments = argparse.ArgumentParser(prog="tests/clients/run")
     arguments.add_argument("--target", choices=[*SERVERS, "both"], default="both")
     arguments.add_argument("--ottla", help="the binary to test", default=Ottla.binary)
-    arguments.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                           help="a setting for every ottla node, such as its number of shards")
-    arguments.add_argument("--keep", action="store_true", help="leave the nodes' folders and print their place")
+    arguments.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting for every ottla node, such as its number of shards",
+    )
+    arguments.add_argument(
+        "--keep", action="store_true", help="leave the nodes' folders and print their place"
+    )
     arguments.add_argument("wanted", nargs="*", metavar="GROUP[.CASE]")
     options = arguments.parse_args()
     Ottla.binary = pathlib.Path(options.ottla).resolve()
@@ -67,10 +94,11 @@ def run_target(server_class, folder, report, common):
             started = time.monotonic()
             try:
                 target.start()
-            except Exception as error:  # whatever went wrong, it is this target's failure and the other one still runs
+            except Exception as error:  # this target has failed; the other one still runs
                 report.fail_setup(str(error))
                 return
-            report.note(f"{target.kind} serves on {target.bootstrap} after {time.monotonic() - started:.1f} s")
+            seconds = time.monotonic() - started
+            report.note(f"{target.kind} serves on {target.bootstrap} after {seconds:.1f} s")
             for name, module in SHARED.items():
                 report.run_group(name, module, target)
             report.run_one("node", "is alive after all of it", lambda: target.check_alive())

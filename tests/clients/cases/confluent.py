@@ -1,10 +1,21 @@
-"""confluent-kafka, that is a current librdkafka. Its consumer cannot be made without a group.id; assigned partitions with
-explicit offsets work all the same while the coordinator is looked for in vain."""
+"""confluent-kafka, that is a current librdkafka. Its consumer cannot be made without a group.id;
+assigned partitions with explicit offsets work all the same while the coordinator is looked for in
+vain."""
 
+import base64
 import time
 
-from confluent_kafka import (OFFSET_BEGINNING, OFFSET_END, Consumer, IsolationLevel,
-                             KafkaError, KafkaException, Producer, TopicCollection, TopicPartition)
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
 from harness import records, wire
@@ -15,7 +26,13 @@ ANSWER_SECONDS_MAX = 30
 def produce_all(target, topic, values, partition=0, **options):
     """Sends values and returns the delivered messages; an undelivered one is an assertion."""
     delivered, refused = [], []
-    sink = Producer({"bootstrap.servers": target.bootstrap, **{k.replace("_", "."): v for k, v in options.items()}})
+    sink = Producer(
+        {
+            "bootstrap.servers": target.bootstrap,
+            "log_level": 0,
+            **{k.replace("_", "."): v for k, v in options.items()},
+        }
+    )
 
     def report(error, message):
         (refused if error else delivered).append(error or message)
@@ -30,8 +47,16 @@ def produce_all(target, topic, values, partition=0, **options):
 
 
 def consumer(target, **options):
-    return Consumer({"bootstrap.servers": target.bootstrap, "group.id": "not-used", "enable.auto.commit": False,
-                     "auto.offset.reset": "error", **{k.replace("_", "."): v for k, v in options.items()}})
+    return Consumer(
+        {
+            "bootstrap.servers": target.bootstrap,
+            "log_level": 0,
+            "group.id": "not-used",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            **{k.replace("_", "."): v for k, v in options.items()},
+        }
+    )
 
 
 def read(target, topic, count, partition=0, offset=OFFSET_BEGINNING, **options):
@@ -52,7 +77,7 @@ def read(target, topic, count, partition=0, offset=OFFSET_BEGINNING, **options):
 
 
 def admin(target):
-    return AdminClient({"bootstrap.servers": target.bootstrap})
+    return AdminClient({"bootstrap.servers": target.bootstrap, "log_level": 0})
 
 
 def only(futures):
@@ -86,29 +111,38 @@ def case_create_list_describe_delete(target):
 
 
 def wire_id(target, name):
-    import base64
+    """As librdkafka prints ids: plain base64, where Kafka's own tools print the form for URLs."""
     topic_id = wire.metadata(target.bootstrap, [name]).topics[0].topic_id
-    return base64.urlsafe_b64encode(topic_id.bytes).decode().rstrip("=")
+    return base64.b64encode(topic_id.bytes).decode().rstrip("=")
 
 
 def case_refuse_bad_topics(target):
     client = admin(target)
     for name in ("a/b", "x" * 250):
         refused_with(client.create_topics([NewTopic(name, 1, 1)]), KafkaError.TOPIC_EXCEPTION)
-    refused_with(client.create_topics([NewTopic(target.name("c-bad"), 1, 2)]), KafkaError.INVALID_REPLICATION_FACTOR)
+    refused_with(
+        client.create_topics([NewTopic(target.name("c-bad"), 1, 2)]),
+        KafkaError.INVALID_REPLICATION_FACTOR,
+    )
 
 
 def case_describe_cluster_and_configs(target):
     client = admin(target)
     cluster = client.describe_cluster().result(ANSWER_SECONDS_MAX)
-    assert [(node.host, node.port) for node in cluster.nodes] == [("127.0.0.1", int(target.bootstrap.split(":")[1]))]
+    assert [(node.host, node.port) for node in cluster.nodes] == [
+        ("127.0.0.1", int(target.bootstrap.split(":")[1]))
+    ]
     assert cluster.controller.id == cluster.nodes[0].id
     assert len(cluster.cluster_id) == 22
     topic = target.topic("confluent-configs", retention_ms=86400000)
     configs = only(client.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)]))
     assert configs["retention.ms"].value == "86400000" and not configs["retention.ms"].is_default
     assert configs["segment.bytes"].value == "1073741824" and configs["segment.bytes"].is_default
-    broker = only(client.describe_configs([ConfigResource(ConfigResource.Type.BROKER, str(cluster.nodes[0].id))]))
+    broker = only(
+        client.describe_configs(
+            [ConfigResource(ConfigResource.Type.BROKER, str(cluster.nodes[0].id))]
+        )
+    )
     assert broker["log.dirs"].value == str(target.log_dir)
 
 
@@ -116,7 +150,9 @@ def case_partition_and_offset(target):
     topic = target.topic("confluent-offset", partitions=2)
     sent = produce_all(target, topic, [b"%d" % i for i in range(20)], partition=1)
     assert [one.offset() for one in sent] == list(range(20))
-    assert [one.value() for one in read(target, topic, 5, 1, 15)] == [b"%d" % i for i in range(15, 20)]
+    assert [one.value() for one in read(target, topic, 5, 1, 15)] == [
+        b"%d" % i for i in range(15, 20)
+    ]
     source = consumer(target)
     try:
         assert source.get_watermark_offsets(TopicPartition(topic, 1), timeout=10) == (0, 20)
@@ -150,8 +186,17 @@ def case_idempotent(target):
 
 def case_two_idempotent_producers(target):
     topic = target.topic("confluent-two")
-    sinks = [Producer({"bootstrap.servers": target.bootstrap, "enable.idempotence": True, "linger.ms": 1})
-             for _ in range(2)]
+    sinks = [
+        Producer(
+            {
+                "bootstrap.servers": target.bootstrap,
+                "log_level": 0,
+                "enable.idempotence": True,
+                "linger.ms": 1,
+            }
+        )
+        for _ in range(2)
+    ]
     for i in range(3000):
         for who, sink in enumerate(sinks):
             sink.produce(topic, b"%d-%d" % (who, i), partition=0)
@@ -159,7 +204,9 @@ def case_two_idempotent_producers(target):
     assert [sink.flush(ANSWER_SECONDS_MAX) for sink in sinks] == [0, 0]
     found = [one.value() for one in read(target, topic, 6000)]
     for who in range(2):
-        assert [one for one in found if one.startswith(b"%d-" % who)] == [b"%d-%d" % (who, i) for i in range(3000)]
+        assert [one for one in found if one.startswith(b"%d-" % who)] == [
+            b"%d-%d" % (who, i) for i in range(3000)
+        ]
 
 
 def case_acks(target):
@@ -200,9 +247,13 @@ def case_codec_zstd(target):
 
 def case_headers_keys_and_empty_values(target):
     topic = target.topic("confluent-headers")
-    sent = [(b"k", b"v", [("a", b"1"), ("a", b"2"), ("empty", b""), ("null", None)]),
-            (b"", b"", None), (None, b"v", None), (b"k", None, [("h", b"\0\xff")])]
-    sink = Producer({"bootstrap.servers": target.bootstrap})
+    sent = [
+        (b"k", b"v", [("a", b"1"), ("a", b"2"), ("empty", b""), ("null", None)]),
+        (b"", b"", None),
+        (None, b"v", None),
+        (b"k", None, [("h", b"\0\xff")]),
+    ]
+    sink = Producer({"bootstrap.servers": target.bootstrap, "log_level": 0})
     for key, value, headers in sent:
         sink.produce(topic, value, key, 0, headers=headers)
     assert sink.flush(ANSWER_SECONDS_MAX) == 0
@@ -213,15 +264,20 @@ def case_headers_keys_and_empty_values(target):
 def case_timestamps_and_list_offsets(target):
     topic = target.topic("confluent-times")
     start = int(time.time() * 1000) - 60000
-    sink = Producer({"bootstrap.servers": target.bootstrap})
+    sink = Producer({"bootstrap.servers": target.bootstrap, "log_level": 0})
     for i in (0, 2, 1):
         sink.produce(topic, b"%d" % i, partition=0, timestamp=start + i * 1000)
         assert sink.flush(ANSWER_SECONDS_MAX) == 0
     assert [one.timestamp()[1] - start for one in read(target, topic, 3)] == [0, 2000, 1000]
     partition = TopicPartition(topic, 0)
     client = admin(target)
-    for spec, offset in ((OffsetSpec.earliest(), 0), (OffsetSpec.latest(), 3), (OffsetSpec.max_timestamp(), 1),
-                         (OffsetSpec.for_timestamp(start + 1), 1), (OffsetSpec.for_timestamp(start + 2001), -1)):
+    for spec, offset in (
+        (OffsetSpec.earliest(), 0),
+        (OffsetSpec.latest(), 3),
+        (OffsetSpec.max_timestamp(), 1),
+        (OffsetSpec.for_timestamp(start + 1), 1),
+        (OffsetSpec.for_timestamp(start + 2001), -1),
+    ):
         for isolation in (IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED):
             found = only(client.list_offsets({partition: spec}, isolation_level=isolation))
             assert found.offset == offset, (spec, isolation, found.offset)
@@ -267,20 +323,29 @@ def case_offset_past_the_end(target):
         read(target, topic, 1, offset=50)
         raise AssertionError("no error for an offset past the end")
     except KafkaException as error:
-        assert error.args[0].code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE), error
+        assert error.args[0].code() in (
+            KafkaError._AUTO_OFFSET_RESET,
+            KafkaError.OFFSET_OUT_OF_RANGE,
+        ), error
 
 
 def case_unknown_topic(target):
     name = target.name("confluent-unknown")
     source = consumer(target, allow_auto_create_topics=False)
     try:
-        assert source.list_topics(name, timeout=10).topics[name].error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+        assert (
+            source.list_topics(name, timeout=10).topics[name].error.code()
+            == KafkaError.UNKNOWN_TOPIC_OR_PART
+        )
         try:
             source.get_watermark_offsets(TopicPartition(name, 0), timeout=10)
             raise AssertionError("a topic that is not there has offsets")
         except KafkaException as error:
-            assert error.args[0].code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC,
-                                            KafkaError._UNKNOWN_PARTITION), error
+            assert error.args[0].code() in (
+                KafkaError.UNKNOWN_TOPIC_OR_PART,
+                KafkaError._UNKNOWN_TOPIC,
+                KafkaError._UNKNOWN_PARTITION,
+            ), error
     finally:
         source.close()
     assert name not in admin(target).list_topics(timeout=10).topics

@@ -1,4 +1,5 @@
-"""Apache Kafka's own producer, consumer, admin client and command line tools: one program, one JVM (java/src)."""
+"""Apache Kafka's own producer, consumer, admin client and command line tools: one program, one
+JVM (java/src)."""
 
 import hashlib
 import subprocess
@@ -11,15 +12,32 @@ SOURCES = PROJECT / "tests/clients/java/src"
 
 
 def class_path():
-    """Compiles what has changed since the last time; the classes lie beside the other things that were fetched."""
-    peer = subprocess.run([PROJECT / "tools/peer", "classpath"], capture_output=True, text=True, check=True).stdout.strip()
+    """Compiles what has changed since the last time; the classes lie beside the other things that
+    were fetched."""
+    peer = subprocess.run(
+        [PROJECT / "tools/peer", "classpath"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     sources = sorted(SOURCES.glob("*.java"))
-    digest = hashlib.sha256(peer.encode() + b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    digest = hashlib.sha256(
+        peer.encode() + b"".join(source.read_bytes() for source in sources)
+    ).hexdigest()[:16]
     classes = CACHE / "java" / digest
     if not (classes / "Main.class").exists():
         classes.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(["javac", "-Xlint:all,-serial,-processing,-path", "-Werror", "-d", classes, "-cp", peer, *sources],
-                              capture_output=True, text=True)
+        done = subprocess.run(
+            [
+                "javac",
+                "-Xlint:all,-serial,-processing,-path",
+                "-Werror",
+                "-d",
+                classes,
+                "-cp",
+                peer,
+                *sources,
+            ],
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     return f"{classes}:{peer}"
 
@@ -27,8 +45,18 @@ def class_path():
 def command(*arguments):
     path = class_path()
     logging = path.split(":")[1].replace("*", "log4j2.yaml")
-    return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
-            f"-Dlog4j2.configurationFile=file:{logging}", "-cp", path, "Main", *arguments]
+    return [
+        "java",
+        "-Xmx256m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:-UsePerfData",
+        f"-Dlog4j2.configurationFile=file:{logging}",
+        "-cp",
+        path,
+        "Main",
+        *arguments,
+    ]
 
 
 def run(target, group, report):

@@ -1,5 +1,6 @@
-"""kcat 1.7.1 with Debian 12's librdkafka 2.0.2: the older of the two librdkafkas here. It infers from the ranges in
-ApiVersions (Produce from 0, FindCoordinator at all) which codecs a broker knows; see the codec cases."""
+"""kcat 1.7.1 with Debian 12's librdkafka 2.0.2: the older of the two librdkafkas here. It infers
+from the ranges in ApiVersions (Produce from 0, FindCoordinator at all) which codecs a broker
+knows; see the codec cases."""
 
 import json
 import subprocess
@@ -17,12 +18,21 @@ def kcat(target, *arguments, input_bytes=b"", ok=(0,)):
 
 
 def produce(target, topic, lines, *arguments):
-    kcat(target, "-P", "-t", topic, *arguments, input_bytes="".join(f"{line}\n" for line in lines).encode())
+    kcat(
+        target,
+        "-P",
+        "-t",
+        topic,
+        *arguments,
+        input_bytes="".join(f"{line}\n" for line in lines).encode(),
+    )
 
 
 def consume(target, topic, *arguments):
     # 50 ms: the last Fetch of each call waits in vain, as there is nothing more to come.
-    return kcat(target, "-C", "-q", "-e", "-X", "fetch.wait.max.ms=50", "-t", topic, *arguments).splitlines()
+    return kcat(
+        target, "-C", "-q", "-e", "-X", "fetch.wait.max.ms=50", "-t", topic, *arguments
+    ).splitlines()
 
 
 def consume_json(target, topic, *arguments):
@@ -38,7 +48,11 @@ def case_list_brokers_and_topics(target):
     assert [one["partition"] for one in partitions] == [0, 1, 2]
     for one in partitions:
         assert one["leader"] == found["brokers"][0]["id"]
-        assert [replica["id"] for replica in one["replicas"]] == [one["leader"]] == [r["id"] for r in one["isrs"]]
+        assert (
+            [replica["id"] for replica in one["replicas"]]
+            == [one["leader"]]
+            == [r["id"] for r in one["isrs"]]
+        )
 
 
 def case_unknown_topic_is_not_made_by_a_question(target):
@@ -87,7 +101,10 @@ def case_acks(target):
         topic = target.topic("kcat-acks")
         produce(target, topic, range(50), "-X", f"acks={acks}")
         deadline = time.monotonic() + 10  # acks=0 leaves before the broker has it
-        while len(found := consume(target, topic, "-o", "beginning")) < 50 and time.monotonic() < deadline:
+        while (
+            len(found := consume(target, topic, "-o", "beginning")) < 50
+            and time.monotonic() < deadline
+        ):
             pass
         assert found == [str(i) for i in range(50)], f"acks={acks}: {len(found)} records"
 
@@ -124,10 +141,30 @@ def case_codec_zstd(target):
 
 def case_keys_values_headers(target):
     topic = target.topic("kcat-keys")
-    kcat(target, "-P", "-t", topic, "-K", ":", "-H", "one=1", "-H", "empty=", "-H", "one=2", input_bytes=b"k:v\n:v\nk:\n")
+    kcat(
+        target,
+        "-P",
+        "-t",
+        topic,
+        "-K",
+        ":",
+        "-H",
+        "one=1",
+        "-H",
+        "empty=",
+        "-H",
+        "one=2",
+        input_bytes=b"k:v\n:v\nk:\n",
+    )
     kcat(target, "-P", "-t", topic, "-K", ":", "-Z", input_bytes=b":v\nk:\n")
     found = consume_json(target, topic, "-o", "beginning")
-    assert [(one["key"], one["payload"]) for one in found] == [("k", "v"), ("", "v"), ("k", ""), (None, "v"), ("k", None)]
+    assert [(one["key"], one["payload"]) for one in found] == [
+        ("k", "v"),
+        ("", "v"),
+        ("k", ""),
+        (None, "v"),
+        ("k", None),
+    ]
     assert found[0]["headers"] == ["one", "1", "empty", "", "one", "2"]
     assert "headers" not in found[4]
 
@@ -141,8 +178,18 @@ def case_timestamps_and_offsets_for_times(target):
         time.sleep(0.02)
     stamps = [one["ts"] for one in consume_json(target, topic, "-o", "beginning")]
     assert all(mark <= stamp <= mark + 15000 for mark, stamp in zip(marks, stamps)), (marks, stamps)
-    assert kcat(target, "-Q", "-t", f"{topic}:0:{stamps[1]}").split() == [topic, "[0]", "offset", "1"]
-    assert kcat(target, "-Q", "-t", f"{topic}:0:{stamps[1] + 1}").split() == [topic, "[0]", "offset", "2"]
+    assert kcat(target, "-Q", "-t", f"{topic}:0:{stamps[1]}").split() == [
+        topic,
+        "[0]",
+        "offset",
+        "1",
+    ]
+    assert kcat(target, "-Q", "-t", f"{topic}:0:{stamps[1] + 1}").split() == [
+        topic,
+        "[0]",
+        "offset",
+        "2",
+    ]
     assert kcat(target, "-Q", "-t", f"{topic}:0:-1").split() == [topic, "[0]", "offset", "3"]
     assert kcat(target, "-Q", "-t", f"{topic}:0:-2").split() == [topic, "[0]", "offset", "0"]
     assert consume(target, topic, "-p", "0", "-o", f"s@{stamps[2]}") == ["2"]
@@ -150,17 +197,50 @@ def case_timestamps_and_offsets_for_times(target):
 
 def case_big_record(target):
     topic = target.topic("kcat-big")
-    content = bytes(range(256)) * 4090  # 1,047,040 bytes, under Kafka's default limit of 1,048,588 with its batch
+    content = (
+        bytes(range(256)) * 4090
+    )  # 1,047,040 bytes, under Kafka's default limit of 1,048,588 with its batch
     kcat(target, "-P", "-t", topic, "-X", "message.max.bytes=3000000", target.scratch_file(content))
-    out = subprocess.run(["kcat", "-b", target.bootstrap, "-C", "-q", "-e", "-t", topic, "-o", "beginning", "-D", ""],
-                         capture_output=True, timeout=60, check=True).stdout
+    out = subprocess.run(
+        [
+            "kcat",
+            "-b",
+            target.bootstrap,
+            "-C",
+            "-q",
+            "-e",
+            "-t",
+            topic,
+            "-o",
+            "beginning",
+            "-D",
+            "",
+        ],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    ).stdout
     assert out == content
 
 
 def case_too_big_a_record(target):
     topic = target.topic("kcat-too-big")
-    done = subprocess.run(["kcat", "-b", target.bootstrap, "-P", "-t", topic, "-X", "message.max.bytes=3000000",
-                           str(target.scratch_file(b"x" * 1_200_000))], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [
+            "kcat",
+            "-b",
+            target.bootstrap,
+            "-P",
+            "-t",
+            topic,
+            "-X",
+            "message.max.bytes=3000000",
+            str(target.scratch_file(b"x" * 1_200_000)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert "Message size too large" in done.stderr, done.stderr
     assert wire.list_offset(target.bootstrap, topic, 0, wire.LATEST).offset == 0
 
@@ -168,15 +248,56 @@ def case_too_big_a_record(target):
 def case_offset_past_the_end(target):
     topic = target.topic("kcat-past")
     produce(target, topic, range(5))
-    done = subprocess.run(["kcat", "-b", target.bootstrap, "-C", "-q", "-e", "-t", topic, "-p", "0", "-o", "100",
-                           "-X", "auto.offset.reset=error"], capture_output=True, text=True, timeout=60)
-    assert done.returncode != 0 and "ffset out of range" in done.stderr, (done.returncode, done.stderr)
+    done = subprocess.run(
+        [
+            "kcat",
+            "-b",
+            target.bootstrap,
+            "-C",
+            "-q",
+            "-e",
+            "-t",
+            topic,
+            "-p",
+            "0",
+            "-o",
+            "100",
+            "-X",
+            "auto.offset.reset=error",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode != 0 and "ffset out of range" in done.stderr, (
+        done.returncode,
+        done.stderr,
+    )
 
 
 def case_waiting_consumer_sees_a_record_at_once(target):
     topic = target.topic("kcat-wait")
-    with subprocess.Popen(["kcat", "-b", target.bootstrap, "-C", "-u", "-q", "-t", topic, "-p", "0", "-o", "beginning",
-                           "-X", "fetch.wait.max.ms=20000", "-c", "1"], stdout=subprocess.PIPE) as consumer:
+    with subprocess.Popen(
+        [
+            "kcat",
+            "-b",
+            target.bootstrap,
+            "-C",
+            "-u",
+            "-q",
+            "-t",
+            topic,
+            "-p",
+            "0",
+            "-o",
+            "beginning",
+            "-X",
+            "fetch.wait.max.ms=20000",
+            "-c",
+            "1",
+        ],
+        stdout=subprocess.PIPE,
+    ) as consumer:
         time.sleep(1.5)  # it waits inside a Fetch by now
         produced = time.monotonic()
         produce(target, topic, ["now"])
@@ -188,8 +309,17 @@ def case_waiting_consumer_sees_a_record_at_once(target):
 
 def case_keys_to_four_partitions(target):
     topic = target.topic("kcat-hash", partitions=4)
-    kcat(target, "-P", "-t", topic, "-K", ":", "-X", "partitioner=consistent",
-         input_bytes="".join(f"key{i}:{i}\n" for i in range(400)).encode())
+    kcat(
+        target,
+        "-P",
+        "-t",
+        topic,
+        "-K",
+        ":",
+        "-X",
+        "partitioner=consistent",
+        input_bytes="".join(f"key{i}:{i}\n" for i in range(400)).encode(),
+    )
     found = consume_json(target, topic, "-o", "beginning")
     assert len(found) == 400
     for one in found:
@@ -201,8 +331,13 @@ def case_keys_to_four_partitions(target):
 
 def case_two_producers(target):
     topic = target.topic("kcat-two")
-    commands = [subprocess.Popen(["kcat", "-b", target.bootstrap, "-P", "-t", topic, "-p", "0", "-X", "linger.ms=1"],
-                                 stdin=subprocess.PIPE) for _ in range(2)]
+    commands = [
+        subprocess.Popen(
+            ["kcat", "-b", target.bootstrap, "-P", "-t", topic, "-p", "0", "-X", "linger.ms=1"],
+            stdin=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]
     for i in range(2000):
         for who, command in enumerate(commands):
             command.stdin.write(f"{who}-{i}\n".encode())
@@ -211,5 +346,7 @@ def case_two_producers(target):
         assert command.wait(60) == 0
     found = consume(target, topic, "-o", "beginning")
     for who in range(2):
-        assert [line for line in found if line.startswith(f"{who}-")] == [f"{who}-{i}" for i in range(2000)]
+        assert [line for line in found if line.startswith(f"{who}-")] == [
+            f"{who}-{i}" for i in range(2000)
+        ]
     assert len(found) == 4000

@@ -1,4 +1,5 @@
-"""What our own command says when it cannot start, and whom it tells what address. Kafka has no counterpart to compare."""
+"""What our own command says when it cannot start, and whom it tells what address. Kafka has no
+counterpart to compare."""
 
 import socket
 import subprocess
@@ -15,19 +16,28 @@ def serve(target, folder, *settings):
     command = [Ottla.binary, "serve"]
     for setting in (f"log.dirs={folder}", *settings):
         command += ["--set", setting]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            cwd=target.folder)
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=target.folder,
+    )
 
 
 def check_refused(target, folder, settings, exit_code, *words):
-    """It ends by itself with this exit code, and says what is wrong in words that a user can act on."""
+    """It ends by itself with this exit code, and says what is wrong in words that a user can act
+    on."""
     process = serve(target, folder, *settings)
     try:
         out = process.communicate(timeout=END_SECONDS_MAX)[0]
     except subprocess.TimeoutExpired:
         process.kill()
         raise AssertionError(f"it runs with {settings}") from None
-    assert process.returncode == exit_code, f"exit code {process.returncode} instead of {exit_code}: {out}"
+    assert (
+        process.returncode == exit_code
+    ), f"exit code {process.returncode} instead of {exit_code}: {out}"
     for word in words:
         assert str(word) in out, f"no word of {word!r} in: {out}"
     assert len(out.splitlines()) < 20, f"more than a screen: {out[:1000]}"
@@ -49,8 +59,16 @@ def ottla_case_port_taken(target):
 
 def ottla_case_bad_settings(target):
     check_refused(target, new_folder(target), ["listeners=nonsense"], USAGE, "listeners")
-    check_refused(target, new_folder(target), [listener(free_port()), "num.partitions=many"], USAGE, "num.partitions")
-    check_refused(target, new_folder(target), [listener(free_port()), "node.id=-3"], USAGE, "node.id")
+    check_refused(
+        target,
+        new_folder(target),
+        [listener(free_port()), "num.partitions=many"],
+        USAGE,
+        "num.partitions",
+    )
+    check_refused(
+        target, new_folder(target), [listener(free_port()), "node.id=-3"], USAGE, "node.id"
+    )
 
 
 def ottla_case_folder_that_cannot_be_made(target):
@@ -66,7 +84,14 @@ def filled_folder(target):
 
 
 def ottla_case_folder_of_another_node(target):
-    check_refused(target, filled_folder(target), [listener(free_port()), "node.id=42"], FAILED, "node.id", "42")
+    check_refused(
+        target,
+        filled_folder(target),
+        [listener(free_port()), "node.id=42"],
+        FAILED,
+        "node.id",
+        "42",
+    )
 
 
 def ottla_case_damaged_identity(target):

@@ -1,8 +1,9 @@
-"""What no client sends on purpose: bytes that are no protocol, frames that lie, batches that are damaged.
+"""What no client sends on purpose: bytes that are no protocol, frames that lie, batches that are
+damaged.
 
-Each gets Kafka's error code or a closed connection, changes nothing, and the node answers the next client. Every
-expectation here was read off Apache Kafka 4.3.1, which the same cases run against.
-"""
+Each gets Kafka's error code or a closed connection, changes nothing, and the node answers the
+next client. Every expectation here was read off Apache Kafka 4.3.1, which the same cases run
+against."""
 
 import struct
 import time
@@ -105,7 +106,9 @@ def case_unknown_version_of_api_versions(target):
         assert (correlation_id, error) == (7, wire.UNSUPPORTED_VERSION)
         keys = {struct.unpack_from(">hhh", answer, 10 + 6 * i) for i in range(count)}
         assert (18, 0, 4) in keys, keys
-        connection.send_bytes(frame(header(18, 0)))  # and on the same connection the client may try again
+        connection.send_bytes(
+            frame(header(18, 0))
+        )  # and on the same connection the client may try again
         assert connection.read_frame()[:6] == struct.pack(">ih", 7, 0)
 
 
@@ -130,7 +133,10 @@ def case_body_longer_than_the_request(target):
 
 def case_pipelined_requests_are_answered_in_order(target):
     with wire.Connection(target.bootstrap) as connection:
-        sent = [connection.encode(wire.MetadataRequest(topics=[], allow_auto_topic_creation=False), 5) for _ in range(200)]
+        sent = [
+            connection.encode(wire.MetadataRequest(topics=[], allow_auto_topic_creation=False), 5)
+            for _ in range(200)
+        ]
         connection.send_bytes(b"".join(frame(one) for one in sent))
         for number in range(1, 201):
             assert struct.unpack(">i", connection.read_frame()[:4])[0] == number
@@ -146,6 +152,7 @@ def case_answers_before_a_bad_frame_arrive(target):
 
 def case_half_closed_connection_gets_its_answer(target):
     import socket
+
     with wire.Connection(target.bootstrap) as connection:
         connection.send_bytes(frame(header(18, 0)))
         answer = connection.read_frame()
@@ -166,12 +173,15 @@ def case_bad_input_leaves_a_line_in_the_log(target):
 
 
 def check_refused(target, batch, error, difference=None, **options):
-    """The batch gets this error and nothing of it is stored, and a good batch is stored right after it."""
+    """The batch gets this error and nothing of it is stored, and a good batch is stored right
+    after it."""
     topic = options.pop("topic", None) or target.topic("wire-refused")
     code = wire.produce(target.bootstrap, topic, 0, batch, **options).error_code
     wanted = expected(target, error, difference)
     assert code == wanted, f"error {code} instead of {wanted}"
-    assert wire.list_offset(target.bootstrap, topic, 0, wire.LATEST).offset == 0, "it was stored all the same"
+    assert (
+        wire.list_offset(target.bootstrap, topic, 0, wire.LATEST).offset == 0
+    ), "it was stored all the same"
     assert wire.produce(target.bootstrap, topic, 0, records.batch([b"good"])).base_offset == 0
 
 
@@ -182,7 +192,7 @@ def good_batch():
 def patched(position, data):
     """A good batch with other bytes at a place that its checksum does not cover."""
     batch = good_batch()
-    batch[position:position + len(data)] = data
+    batch[position : position + len(data)] = data
     return bytes(batch)
 
 
@@ -197,7 +207,9 @@ def case_every_flipped_bit_is_noticed(target):
     topic = target.topic("wire-bits")
     good = bytes(good_batch())
     with wire.Connection(target.bootstrap) as connection:
-        for bit in range(16 * 8, len(good) * 8, 5):  # all that stands behind the fields that the broker sets itself
+        for bit in range(
+            16 * 8, len(good) * 8, 5
+        ):  # all that stands behind the fields that the broker sets itself
             batch = bytearray(good)
             batch[bit // 8] ^= 1 << bit % 8
             answer = connection.ask(wire.produce_request(topic, 0, bytes(batch)), 7)
@@ -243,7 +255,9 @@ def case_unknown_codec(target):
 
 def case_compressed_garbage(target):
     for codec in (1, 2, 3, 4):
-        check_refused(target, records.batch([b"one"], attributes=codec), -1, "unreadable-compression")
+        check_refused(
+            target, records.batch([b"one"], attributes=codec), -1, "unreadable-compression"
+        )
 
 
 def case_control_batch_of_a_client(target):
@@ -252,15 +266,21 @@ def case_control_batch_of_a_client(target):
 
 def case_transactional_batch_without_a_transaction(target):
     for producer in ((-1, -1, -1), (77, 0, 0)):
-        check_refused(target, records.batch([b"one"], attributes=0x10, producer=producer),
-                      wire.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactional-batch")
+        check_refused(
+            target,
+            records.batch([b"one"], attributes=0x10, producer=producer),
+            wire.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+            "transactional-batch",
+        )
 
 
 def case_time_type_set_by_the_client(target):
     batch = records.batch([b"one"], attributes=records.LOG_APPEND_TIME)
     topic = target.topic("wire-time-type")
     assert wire.produce(target.bootstrap, topic, 0, batch).error_code == wire.NONE
-    assert records.read_batches(wire.read_log(target.bootstrap, topic, 0))[0].attributes == 0, "the topic's type counts"
+    assert (
+        records.read_batches(wire.read_log(target.bootstrap, topic, 0))[0].attributes == 0
+    ), "the topic's type counts"
     topic = target.topic("wire-append-time", message_timestamp_type="LogAppendTime")
     assert wire.produce(target.bootstrap, topic, 0, batch).error_code == wire.INVALID_TIMESTAMP
 
@@ -285,13 +305,23 @@ def case_oversized_record(target):
     fits = records.batch([b"x" * limit])
     assert len(fits) <= 1048588
     assert wire.produce(target.bootstrap, topic, 0, fits).error_code == wire.NONE
-    assert wire.produce(target.bootstrap, topic, 0, records.batch([b"x" * (limit + 8)])).error_code == wire.MESSAGE_TOO_LARGE
+    assert (
+        wire.produce(target.bootstrap, topic, 0, records.batch([b"x" * (limit + 8)])).error_code
+        == wire.MESSAGE_TOO_LARGE
+    )
 
 
 def case_unknown_topic_and_partition(target):
     topic = target.topic("wire-known")
     batch = bytes(good_batch())
-    for name, partition in (("wire-not-there", 0), (topic, 9), (topic, -1), ("a/b", 0), ("x" * 250, 0), ("", 0)):
+    for name, partition in (
+        ("wire-not-there", 0),
+        (topic, 9),
+        (topic, -1),
+        ("a/b", 0),
+        ("x" * 250, 0),
+        ("", 0),
+    ):
         code = wire.produce(target.bootstrap, name, partition, batch).error_code
         assert code == wire.UNKNOWN_TOPIC_OR_PARTITION, (name[:20], partition, code)
     request = wire.produce_request(None, 0, batch, topic_id=uuid.uuid4())
@@ -311,7 +341,9 @@ def case_acks_0_gets_no_answer_and_an_error_closes(target):
         answer = connection.ask(wire.MetadataRequest(topics=[], allow_auto_topic_creation=False), 5)
         assert answer.brokers, "the next answer on the connection is that of the next request"
         connection.send(wire.produce_request("wire-not-there", 0, bytes(good_batch()), acks=0), 7)
-        assert connection.is_closed_by_peer(CLOSE_SECONDS_MAX), "the only sign of an error that acks=0 leaves"
+        assert connection.is_closed_by_peer(
+            CLOSE_SECONDS_MAX
+        ), "the only sign of an error that acks=0 leaves"
     assert wire.list_offset(target.bootstrap, topic, 0, wire.LATEST).offset == 2
 
 
@@ -331,7 +363,10 @@ def case_sequences_of_an_idempotent_producer(target):
     for i in range(3, 8):
         assert send(0, i) == (wire.NONE, i)
     assert send(0, 3) == (wire.NONE, 3), "five batches are remembered"
-    assert send(0, 2)[0] == wire.DUPLICATE_SEQUENCE_NUMBER or send(0, 2)[0] == wire.OUT_OF_ORDER_SEQUENCE_NUMBER
+    assert (
+        send(0, 2)[0] == wire.DUPLICATE_SEQUENCE_NUMBER
+        or send(0, 2)[0] == wire.OUT_OF_ORDER_SEQUENCE_NUMBER
+    )
     assert send(-1, 8) == (wire.INVALID_PRODUCER_EPOCH, -1)
     assert send(1, 3) == (wire.OUT_OF_ORDER_SEQUENCE_NUMBER, -1), "a new epoch starts at 0"
     assert send(1, 0) == (wire.NONE, 8)
@@ -342,8 +377,13 @@ def case_sequences_of_an_idempotent_producer(target):
 def case_producer_id_is_given_once(target):
     given = [wire.init_producer_id(target.bootstrap, version=5) for _ in range(20)]
     assert len(set(given)) == 20 and min(given) >= 0
-    refused = wire.ask(target.bootstrap, wire.InitProducerIdRequest(
-        transactional_id="", transaction_timeout_ms=60000, producer_id=-1, producer_epoch=-1), 4)
+    refused = wire.ask(
+        target.bootstrap,
+        wire.InitProducerIdRequest(
+            transactional_id="", transaction_timeout_ms=60000, producer_id=-1, producer_epoch=-1
+        ),
+        4,
+    )
     assert refused.error_code == wire.INVALID_REQUEST
 
 
@@ -355,17 +395,34 @@ def case_offset_out_of_range(target):
     wire.produce(target.bootstrap, topic, 0, bytes(good_batch()))
     for offset in (1000, 3, -1, -5):
         part = wire.fetch(target.bootstrap, topic, 0, offset)
-        assert (part.error_code, part.high_watermark, bytes(part.records or b"")) == (wire.OFFSET_OUT_OF_RANGE, -1, b"")
+        assert (part.error_code, part.high_watermark, bytes(part.records or b"")) == (
+            wire.OFFSET_OUT_OF_RANGE,
+            -1,
+            b"",
+        )
     at_end = wire.fetch(target.bootstrap, topic, 0, 2, max_wait_ms=10)
-    assert (at_end.error_code, at_end.high_watermark, bytes(at_end.records or b"")) == (wire.NONE, 2, b"")
+    assert (at_end.error_code, at_end.high_watermark, bytes(at_end.records or b"")) == (
+        wire.NONE,
+        2,
+        b"",
+    )
 
 
 def case_fetch_of_what_is_not_there(target):
     topic = target.topic("wire-fetch")
     for name, partition in (("wire-not-there", 0), (topic, 7), ("a/b", 0)):
-        assert wire.fetch(target.bootstrap, name, partition, 0).error_code == wire.UNKNOWN_TOPIC_OR_PARTITION
-    assert wire.fetch(target.bootstrap, None, 0, 0, version=13, topic_id=uuid.uuid4()).error_code == wire.UNKNOWN_TOPIC_ID
-    assert wire.fetch(target.bootstrap, topic, 0, 0, leader_epoch=5).error_code == wire.UNKNOWN_LEADER_EPOCH
+        assert (
+            wire.fetch(target.bootstrap, name, partition, 0).error_code
+            == wire.UNKNOWN_TOPIC_OR_PARTITION
+        )
+    assert (
+        wire.fetch(target.bootstrap, None, 0, 0, version=13, topic_id=uuid.uuid4()).error_code
+        == wire.UNKNOWN_TOPIC_ID
+    )
+    assert (
+        wire.fetch(target.bootstrap, topic, 0, 0, leader_epoch=5).error_code
+        == wire.UNKNOWN_LEADER_EPOCH
+    )
 
 
 def case_fetch_session_that_is_not_there(target):
@@ -383,7 +440,9 @@ def case_fetch_waits_for_its_bytes(target):
     with wire.Connection(target.bootstrap) as connection:
         connection.send(wire.fetch_request(topic, 0, 0, max_wait_ms=20000, min_bytes=200), 11)
         wire.produce(target.bootstrap, topic, 0, bytes(good_batch()))
-        assert not connection.is_closed_by_peer(0.5), "an answer, or the end, before min_bytes were there"
+        assert not connection.is_closed_by_peer(
+            0.5
+        ), "an answer, or the end, before min_bytes were there"
         started = time.monotonic()
         connection.socket.settimeout(15)
         wire.produce(target.bootstrap, topic, 0, records.batch([b"x" * 200]))
@@ -396,7 +455,10 @@ def case_list_offsets_of_what_is_not_there(target):
     unknown = wire.list_offset(target.bootstrap, "wire-not-there", 0, wire.LATEST)
     assert (unknown.error_code, unknown.offset) == (wire.UNKNOWN_TOPIC_OR_PARTITION, -1)
     assert wire.list_offset(target.bootstrap, topic, 0, -7).error_code == wire.UNSUPPORTED_VERSION
-    assert wire.list_offset(target.bootstrap, topic, 0, -9, version=11).error_code == wire.UNSUPPORTED_VERSION
+    assert (
+        wire.list_offset(target.bootstrap, topic, 0, -9, version=11).error_code
+        == wire.UNSUPPORTED_VERSION
+    )
 
 
 def case_topic_names(target):
@@ -412,8 +474,17 @@ def case_topic_names(target):
 def case_one_topic_twice_in_a_request(target):
     topic = wire.CreateTopicsRequest.CreatableTopic
     name = target.name("wire-twice")
-    answer = wire.ask(target.bootstrap, wire.CreateTopicsRequest(
-        topics=[topic(name=name, num_partitions=1, replication_factor=1, assignments=[], configs=[]) for _ in range(2)],
-        timeout_ms=5000, validate_only=False), 5)
+    answer = wire.ask(
+        target.bootstrap,
+        wire.CreateTopicsRequest(
+            topics=[
+                topic(name=name, num_partitions=1, replication_factor=1, assignments=[], configs=[])
+                for _ in range(2)
+            ],
+            timeout_ms=5000,
+            validate_only=False,
+        ),
+        5,
+    )
     assert [one.error_code for one in answer.topics] == [wire.INVALID_REQUEST]
     assert name not in {one.name for one in wire.metadata(target.bootstrap).topics}

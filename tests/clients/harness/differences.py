@@ -1,7 +1,8 @@
-"""Where our broker may answer otherwise than Apache Kafka: only with an entry in docs/differences.md.
+"""Where our broker may answer otherwise than Apache Kafka: only with an entry in
+docs/differences.md.
 
-Each entry there has its name in backquotes; a case that relies on one fails while the page lacks it.
-"""
+Each entry there has its name in backquotes; a case that relies on one fails while the page lacks
+it."""
 
 from harness.server import PROJECT
 
@@ -19,5 +20,7 @@ def expected(target, kafkas, difference=None):
     if difference is None or target.kind == "kafka":
         return kafkas
     page = PROJECT / "docs/differences.md"
-    assert page.exists() and f"`{difference}`" in page.read_text(), f"docs/differences.md has no entry `{difference}`"
+    assert (
+        page.exists() and f"`{difference}`" in page.read_text()
+    ), f"docs/differences.md has no entry `{difference}`"
     return OURS[difference]

@@ -10,8 +10,10 @@ CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 LOG_APPEND_TIME = 8
 
 Batch = collections.namedtuple(
-    "Batch", "base_offset leader_epoch magic crc_ok attributes last_offset base_timestamp max_timestamp producer_id "
-             "producer_epoch base_sequence count body")
+    "Batch",
+    "base_offset leader_epoch magic crc_ok attributes last_offset base_timestamp max_timestamp "
+    "producer_id producer_epoch base_sequence count body",
+)
 
 
 def varint(value):
@@ -34,13 +36,25 @@ def record(offset_delta, key, value, timestamp_delta=0, headers=()):
 
 
 def batch(values, base_timestamp=None, producer=(-1, -1, -1), attributes=0, count=None, body=None):
-    """A batch of values (bytes), or of a body that the caller made; producer is (id, epoch, first sequence)."""
+    """A batch of values (bytes), or of a body that the caller made; producer is (id, epoch, first
+    sequence)."""
     # Not a constant of the past: retention would delete it while the test still reads.
     base_timestamp = int(time.time() * 1000) if base_timestamp is None else base_timestamp
     if body is None:
         body = b"".join(record(i, None, value) for i, value in enumerate(values))
     count = len(values) if count is None else count
-    tail = struct.pack(">hiqqqhii", attributes, len(values) - 1, base_timestamp, base_timestamp, *producer, count) + body
+    tail = (
+        struct.pack(
+            ">hiqqqhii",
+            attributes,
+            len(values) - 1,
+            base_timestamp,
+            base_timestamp,
+            *producer,
+            count
+        )
+        + body
+    )
     head = struct.pack(">ibI", -1, 2, crc32c.crc32c(tail))
     return struct.pack(">qi", 0, len(head) + len(tail)) + head + tail
 
@@ -53,10 +67,34 @@ def read_batches(data):
         if position + 12 + size > len(data):
             break
         fields = struct.unpack_from(">hiqqqhii", data, position + 21)
-        attributes, last_delta, first_time, max_time, producer_id, producer_epoch, sequence, count = fields
-        covered = data[position + 21:position + 12 + size]
-        found.append(Batch(base, epoch, magic, crc32c.crc32c(covered) == crc, attributes, base + last_delta, first_time,
-                           max_time, producer_id, producer_epoch, sequence, count, covered[40:]))
+        (
+            attributes,
+            last_delta,
+            first_time,
+            max_time,
+            producer_id,
+            producer_epoch,
+            sequence,
+            count,
+        ) = fields
+        covered = data[position + 21 : position + 12 + size]
+        found.append(
+            Batch(
+                base,
+                epoch,
+                magic,
+                crc32c.crc32c(covered) == crc,
+                attributes,
+                base + last_delta,
+                first_time,
+                max_time,
+                producer_id,
+                producer_epoch,
+                sequence,
+                count,
+                covered[40:],
+            )
+        )
         position += 12 + size
     return found
 
@@ -78,7 +116,7 @@ def values_of(batch):
         key, position = read_varint(batch.body, position)
         assert key == -1
         length, position = read_varint(batch.body, position)
-        values.append(batch.body[position:position + length])
+        values.append(batch.body[position : position + length])
         position = end
     return values
 

@@ -1,4 +1,5 @@
-"""Runs cases, prints a line for each, and sums up. A case that did not run is a failure, never a pass."""
+"""Runs cases, prints a line for each, and sums up. A case that did not run is a failure, never a
+pass."""
 
 import os
 import signal
@@ -6,7 +7,7 @@ import sys
 import time
 import traceback
 
-CASE_SECONDS_MAX = 120
+CASE_SECONDS_MAX = 300  # some start five nodes, on a busy machine
 
 
 class TooLong(Exception):
@@ -36,15 +37,20 @@ class Report:
         print(f"     {text}", flush=True)
 
     def run_group(self, group, module, target):
-        """A module has either case_* functions, each taking the target, or one run(target, group, report). What begins
-        with ottla_case_ has no counterpart in Kafka and runs on our broker alone."""
+        """A module has either case_* functions, each taking the target, or one run(target, group,
+        report). What begins with ottla_case_ has no counterpart in Kafka and runs on our broker
+        alone."""
         if not self.wants_group(group):
             return
         if hasattr(module, "run"):
             self.guard(group, lambda: module.run(target, group, self))
             return
         for name, case in vars(module).items():
-            if name.startswith("case_") or name.startswith("ottla_case_") and target.kind == "ottla":
+            if (
+                name.startswith("case_")
+                or name.startswith("ottla_case_")
+                and target.kind == "ottla"
+            ):
                 case_name = name.removeprefix("ottla_").removeprefix("case_")
                 if self.wants_case(group, case_name):
                     self.run_one(group, case_name, lambda case=case: case(target))
@@ -74,7 +80,9 @@ class Report:
     def failure(self, group, case, seconds, text):
         self.failed.append(f"{self.target} {group}.{case}")
         print(f"FAIL {self.target} {group}.{case} {seconds:.2f} s", flush=True)
-        print("".join(f"       {line}\n" for line in text.rstrip().splitlines()), end="", flush=True)
+        print(
+            "".join(f"       {line}\n" for line in text.rstrip().splitlines()), end="", flush=True
+        )
 
     def fail_setup(self, text):
         self.failure("node", "starts", 0, text)
@@ -91,9 +99,12 @@ class Report:
 
 
 def describe(error):
-    """The place in the cases and the message; the rest of the stack only for what is not an assertion."""
+    """The place in the cases and the message; the rest of the stack only for what is not an
+    assertion."""
     frames = traceback.extract_tb(sys.exc_info()[2])
     ours = [frame for frame in frames if f"{os.sep}clients{os.sep}" in frame.filename]
-    places = " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(ours[-4:]))
+    places = " < ".join(
+        f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(ours[-4:])
+    )
     line = ours[-1].line if ours else ""
     return f"{type(error).__name__}: {error}\nat {places}\n{line}"

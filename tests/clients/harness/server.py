@@ -1,8 +1,7 @@
 """A server under test: ours or Apache Kafka's, with the same few verbs.
 
-Both are started as a user would start them, by their own command, on 127.0.0.1 and on a folder of their own. Cases get
-a Server and must not care which of the two it is.
-"""
+Both are started as a user would start them, by their own command, on 127.0.0.1 and on a folder of
+their own. Cases get a Server and must not care which of the two it is."""
 
 import os
 import pathlib
@@ -19,7 +18,8 @@ STOP_SECONDS_MAX = 30
 
 
 def free_port():
-    """A port below the range of outgoing connections, free with its neighbour 1000 above (Kafka's controller)."""
+    """A port below the range of outgoing connections, free with its neighbour 1000 above (Kafka's
+    controller)."""
     for candidate in range(20100 + os.getpid() % 5000, 31000):
         try:
             for port in (candidate, candidate + 1000):
@@ -94,7 +94,10 @@ class Kafka(Server):
         verb = ["adopt", self.folder, self.adopted] if self.adopted else ["start", self.folder]
         command = [PROJECT / "tools/peer", *verb, "--port", str(self.port)]
         if self.advertised_port:
-            command += ["--set", f"advertised.listeners=PLAINTEXT://127.0.0.1:{self.advertised_port}"]
+            command += [
+                "--set",
+                f"advertised.listeners=PLAINTEXT://127.0.0.1:{self.advertised_port}",
+            ]
         for setting in self.settings:
             command += ["--set", setting]
         done = subprocess.run(command, capture_output=True, text=True, timeout=180)
@@ -105,7 +108,9 @@ class Kafka(Server):
         subprocess.run([PROJECT / "tools/peer", "stop", self.folder], check=True, timeout=120)
 
     def kill(self):
-        subprocess.run([PROJECT / "tools/peer", "stop", self.folder, "KILL"], check=True, timeout=120)
+        subprocess.run(
+            [PROJECT / "tools/peer", "stop", self.folder, "KILL"], check=True, timeout=120
+        )
 
 
 class Ottla(Server):
@@ -127,12 +132,20 @@ class Ottla(Server):
         for setting in settings + self.settings_for_all + self.settings:
             command += ["--set", setting]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            cwd=self.folder, start_new_session=True)
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + START_SECONDS_MAX
         while not self.is_alive():
             if self.process.poll() is not None:
-                raise RuntimeError(f"ottla ended with {self.process.returncode}:\n{self.output_tail()}")
+                raise RuntimeError(
+                    f"ottla ended with {self.process.returncode}:\n{self.output_tail()}"
+                )
             if time.monotonic() > deadline:
                 raise RuntimeError(f"ottla does not listen on {self.port}:\n{self.output_tail()}")
             time.sleep(0.01)
@@ -160,6 +173,7 @@ class Ottla(Server):
 
 
 def copy_of(log_dir, destination):
-    """A copy of a stopped node's folder, to be opened by another node while the original stays as evidence."""
+    """A copy of a stopped node's folder, to be opened by another node while the original stays as
+    evidence."""
     shutil.copytree(log_dir, destination, ignore=shutil.ignore_patterns(".lock"))
     return pathlib.Path(destination)

@@ -1,4 +1,5 @@
-"""What a case sees of the system under test: an address, fresh topics, and a ledger for the disk checks at the end."""
+"""What a case sees of the system under test: an address, fresh topics, and a ledger for the disk
+checks at the end."""
 
 import itertools
 import json
@@ -21,7 +22,9 @@ class Target:
         self.folder = pathlib.Path(folder)
         self.server = server_class(self.folder / "node")
         self.numbers = itertools.count(1)
-        self.codecs_written = {}  # topic -> codec: what must be found in the segments once the node has stopped
+        self.codecs_written = (
+            {}
+        )  # topic -> codec: what must be found in the segments once the node has stopped
         self.others = []
         self.common = common  # what is made once and used by both targets
 
@@ -47,7 +50,9 @@ class Target:
         return self.server.log_dir
 
     def check_alive(self):
-        assert self.server.is_alive(), f"nobody listens; the node's last words:\n{self.server.output_tail()}"
+        assert (
+            self.server.is_alive()
+        ), f"nobody listens; the node's last words:\n{self.server.output_tail()}"
 
     def scratch_file(self, content=b""):
         handle, name = tempfile.mkstemp(dir=self.folder)
@@ -61,52 +66,75 @@ class Target:
     def topic(self, word="topic", partitions=1, **configs):
         """A new topic that is ready for use; configs with '_' for '.'."""
         name = self.name(word)
-        make_topic(self.bootstrap, name, partitions, {key.replace("_", "."): str(v) for key, v in configs.items()})
+        make_topic(
+            self.bootstrap,
+            name,
+            partitions,
+            {key.replace("_", "."): str(v) for key, v in configs.items()},
+        )
         return name
 
 
 def make_topic(bootstrap, name, partitions=1, configs=None):
     made = wire.create_topic(bootstrap, name, partitions, configs)
-    assert made.error_code == wire.NONE, f"create {name}: error {made.error_code} {made.error_message}"
+    assert (
+        made.error_code == wire.NONE
+    ), f"create {name}: error {made.error_code} {made.error_message}"
     await_leaders(bootstrap, name, partitions)
 
 
 def await_leaders(bootstrap, name, partitions=1):
-    """Kafka answers CreateTopics before its broker has applied the new topic; a client sees that as a retriable error."""
+    """Kafka answers CreateTopics before its broker has applied the new topic; a client sees that
+    as a retriable error."""
     deadline = time.monotonic() + TOPIC_READY_SECONDS_MAX
     while True:
         found = wire.metadata(bootstrap, [name]).topics[0]
         if found.error_code == wire.NONE and len(found.partitions) == partitions:
-            if all(wire.list_offset(bootstrap, name, i, wire.LATEST).error_code == wire.NONE for i in range(partitions)):
+            if all(
+                wire.list_offset(bootstrap, name, i, wire.LATEST).error_code == wire.NONE
+                for i in range(partitions)
+            ):
                 return
-        assert time.monotonic() < deadline, f"topic {name} is not ready after {TOPIC_READY_SECONDS_MAX} s: {found}"
+        assert (
+            time.monotonic() < deadline
+        ), f"topic {name} is not ready after {TOPIC_READY_SECONDS_MAX} s: {found}"
         time.sleep(0.02)
 
 
 def output_of(command, input_bytes=None, timeout_seconds=60, ok=(0,)):
-    """Runs a command, returns its stdout as text; a wrong exit code is an assertion with what it printed."""
-    done = subprocess.run([str(part) for part in command], input=input_bytes, capture_output=True,
-                          timeout=timeout_seconds)
-    shown = " ".join(str(part) for part in command)
+    """Runs a command, returns its stdout as text; a wrong exit code is an assertion with what it
+    printed."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        input=input_bytes,
+        capture_output=True,
+        timeout=timeout_seconds,
+    )
+    shown = " ".join(str(part) for part in command)[:300]
     assert done.returncode in ok, (
         f"`{shown}` ended with {done.returncode}\n{done.stdout.decode(errors='replace')[-1500:]}"
-        f"{done.stderr.decode(errors='replace')[-1500:]}")
+        f"{done.stderr.decode(errors='replace')[-1500:]}"
+    )
     return done.stdout.decode(errors="replace")
 
 
 def run_program(command, group, report, timeout_seconds):
-    """Runs a program that has many cases and prints a JSON object a line: first {"plan": [names]}, then for each case
-    {"case", "ok", "seconds", "text"}, last {"codecs": {topic: codec}}, which is returned. What was planned and never
-    reported has failed."""
+    """Runs a program that has many cases and prints a JSON object a line: first {"plan":
+    [names]}, then for each case {"case", "ok", "seconds", "text"}, last {"codecs": {topic:
+    codec}}, which is returned. What was planned and never reported has failed."""
     try:
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=timeout_seconds)
+        done = subprocess.run(
+            [str(part) for part in command], capture_output=True, text=True, timeout=timeout_seconds
+        )
         out, err, ending = done.stdout, done.stderr, f"exit {done.returncode}"
         failed = done.returncode != 0
     except subprocess.TimeoutExpired as late:
         out, err = ((data or b"").decode(errors="replace") for data in (late.stdout, late.stderr))
         ending, failed = f"it did not end in {timeout_seconds} s", True
     planned, codecs = [], {}
-    for entry in (json.loads(line) for line in out.splitlines() if line.startswith("{") and line.endswith("}")):
+    for entry in (
+        json.loads(line) for line in out.splitlines() if line.startswith("{") and line.endswith("}")
+    ):
         if "plan" in entry:
             planned = entry["plan"]
         elif "codecs" in entry:

@@ -1,16 +1,21 @@
-"""Requests on a bare socket: what no well-behaved client would let a test send, and every version of every API.
+"""Requests on a bare socket: what no well-behaved client would let a test send, and every version
+of every API.
 
-Encoding and decoding is kafka-python's (its own reading of the protocol, in all versions), so that our broker's codec is
-never its own judge. Record batches come from records.py.
-"""
+Encoding and decoding is kafka-python's (its own reading of the protocol, in all versions), so
+that our broker's codec is never its own judge. Record batches come from records.py."""
 
 import socket
 import struct
 import time
 
-from kafka.protocol.admin import (CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-                                  DescribeConfigsRequest, DescribeTopicPartitionsRequest)
-from kafka.protocol.consumer import (FetchRequest, ListOffsetsRequest, OffsetForLeaderEpochRequest)
+from kafka.protocol.admin import (
+    CreateTopicsRequest,
+    DeleteTopicsRequest,
+    DescribeClusterRequest,
+    DescribeConfigsRequest,
+    DescribeTopicPartitionsRequest,
+)
+from kafka.protocol.consumer import FetchRequest, ListOffsetsRequest, OffsetForLeaderEpochRequest
 from kafka.protocol.metadata import ApiVersionsRequest, FindCoordinatorRequest, MetadataRequest
 from kafka.protocol.producer import InitProducerIdRequest, ProduceRequest
 
@@ -20,12 +25,26 @@ import kafka.protocol.metadata
 import kafka.protocol.producer
 
 REQUESTS = {
-    0: ProduceRequest, 1: FetchRequest, 2: ListOffsetsRequest, 3: MetadataRequest, 10: FindCoordinatorRequest,
-    18: ApiVersionsRequest, 19: CreateTopicsRequest, 20: DeleteTopicsRequest, 22: InitProducerIdRequest,
-    23: OffsetForLeaderEpochRequest, 32: DescribeConfigsRequest, 60: DescribeClusterRequest,
+    0: ProduceRequest,
+    1: FetchRequest,
+    2: ListOffsetsRequest,
+    3: MetadataRequest,
+    10: FindCoordinatorRequest,
+    18: ApiVersionsRequest,
+    19: CreateTopicsRequest,
+    20: DeleteTopicsRequest,
+    22: InitProducerIdRequest,
+    23: OffsetForLeaderEpochRequest,
+    32: DescribeConfigsRequest,
+    60: DescribeClusterRequest,
     75: DescribeTopicPartitionsRequest,
 }
-MODULES = (kafka.protocol.admin, kafka.protocol.consumer, kafka.protocol.metadata, kafka.protocol.producer)
+MODULES = (
+    kafka.protocol.admin,
+    kafka.protocol.consumer,
+    kafka.protocol.metadata,
+    kafka.protocol.producer,
+)
 
 LATEST, EARLIEST, MAX_TIMESTAMP = -1, -2, -3
 
@@ -105,11 +124,12 @@ class Connection:
         return data
 
     def read_frame(self):
-        size, = struct.unpack(">i", self.read_exactly(4))
+        (size,) = struct.unpack(">i", self.read_exactly(4))
         return self.read_exactly(size)
 
     def is_closed_by_peer(self, within_seconds):
-        """True if the peer ends the connection without a byte; False if it stays open for that long."""
+        """True if the peer ends the connection without a byte; False if it stays open for that
+        long."""
         self.socket.settimeout(within_seconds)
         try:
             data = self.socket.recv(1)
@@ -156,21 +176,57 @@ def produce_request(topic, partition, batch, acks=-1, topic_id=None):
     data = ProduceRequest.TopicProduceData
     names = {"topic_id": topic_id} if topic_id else {"name": topic}
     return ProduceRequest(
-        transactional_id=None, acks=acks, timeout_ms=10000,
-        topic_data=[data(partition_data=[data.PartitionProduceData(index=partition, records=batch)], **names)])
+        transactional_id=None,
+        acks=acks,
+        timeout_ms=10000,
+        topic_data=[
+            data(
+                partition_data=[data.PartitionProduceData(index=partition, records=batch)], **names
+            )
+        ],
+    )
 
 
-def fetch_request(topic, partition, offset, max_wait_ms=500, min_bytes=1, isolation=0, topic_id=None,
-                  max_bytes=50 << 20, leader_epoch=-1, partition_max_bytes=10 << 20):
+def fetch_request(
+    topic,
+    partition,
+    offset,
+    max_wait_ms=500,
+    min_bytes=1,
+    isolation=0,
+    topic_id=None,
+    max_bytes=50 << 20,
+    leader_epoch=-1,
+    partition_max_bytes=10 << 20,
+):
     fetch_topic = FetchRequest.FetchTopic
     names = {"topic_id": topic_id} if topic_id else {"topic": topic}
     return FetchRequest(
-        replica_id=-1, max_wait_ms=max_wait_ms, min_bytes=min_bytes, max_bytes=max_bytes, isolation_level=isolation,
-        session_id=0, session_epoch=-1,
-        topics=[fetch_topic(partitions=[fetch_topic.FetchPartition(
-            partition=partition, current_leader_epoch=leader_epoch, fetch_offset=offset, last_fetched_epoch=-1,
-            log_start_offset=-1, partition_max_bytes=partition_max_bytes)], **names)],
-        forgotten_topics_data=[], rack_id="")
+        replica_id=-1,
+        max_wait_ms=max_wait_ms,
+        min_bytes=min_bytes,
+        max_bytes=max_bytes,
+        isolation_level=isolation,
+        session_id=0,
+        session_epoch=-1,
+        topics=[
+            fetch_topic(
+                partitions=[
+                    fetch_topic.FetchPartition(
+                        partition=partition,
+                        current_leader_epoch=leader_epoch,
+                        fetch_offset=offset,
+                        last_fetched_epoch=-1,
+                        log_start_offset=-1,
+                        partition_max_bytes=partition_max_bytes,
+                    )
+                ],
+                **names,
+            )
+        ],
+        forgotten_topics_data=[],
+        rack_id="",
+    )
 
 
 def fetch(bootstrap, topic, partition, offset, version=11, **options):
@@ -180,35 +236,91 @@ def fetch(bootstrap, topic, partition, offset, version=11, **options):
 
 def list_offset(bootstrap, topic, partition, timestamp, isolation=0, version=7):
     offsets_topic = ListOffsetsRequest.ListOffsetsTopic
-    answer = ask(bootstrap, ListOffsetsRequest(
-        replica_id=-1, isolation_level=isolation,
-        topics=[offsets_topic(name=topic, partitions=[offsets_topic.ListOffsetsPartition(
-            partition_index=partition, current_leader_epoch=-1, timestamp=timestamp)])]), version)
+    answer = ask(
+        bootstrap,
+        ListOffsetsRequest(
+            replica_id=-1,
+            isolation_level=isolation,
+            topics=[
+                offsets_topic(
+                    name=topic,
+                    partitions=[
+                        offsets_topic.ListOffsetsPartition(
+                            partition_index=partition, current_leader_epoch=-1, timestamp=timestamp
+                        )
+                    ],
+                )
+            ],
+        ),
+        version,
+    )
     return answer.topics[0].partitions[0]
 
 
 def metadata(bootstrap, topics=None, version=12, create=False):
-    wanted = None if topics is None else [MetadataRequest.MetadataRequestTopic(name=name) for name in topics]
-    return ask(bootstrap, MetadataRequest(
-        topics=wanted, allow_auto_topic_creation=create, include_cluster_authorized_operations=False,
-        include_topic_authorized_operations=False), version)
+    wanted = (
+        None
+        if topics is None
+        else [MetadataRequest.MetadataRequestTopic(name=name) for name in topics]
+    )
+    return ask(
+        bootstrap,
+        MetadataRequest(
+            topics=wanted,
+            allow_auto_topic_creation=create,
+            include_cluster_authorized_operations=False,
+            include_topic_authorized_operations=False,
+        ),
+        version,
+    )
 
 
-def create_topic(bootstrap, name, partitions=1, configs=None, version=7, replication_factor=-1, validate_only=False):
+def create_topic(
+    bootstrap,
+    name,
+    partitions=1,
+    configs=None,
+    version=7,
+    replication_factor=-1,
+    validate_only=False,
+):
     topic = CreateTopicsRequest.CreatableTopic
-    answer = ask(bootstrap, CreateTopicsRequest(
-        topics=[topic(name=name, num_partitions=partitions, replication_factor=replication_factor, assignments=[],
-                      configs=[topic.CreatableTopicConfig(name=key, value=value)
-                               for key, value in (configs or {}).items()])],
-        timeout_ms=20000, validate_only=validate_only), version)
+    answer = ask(
+        bootstrap,
+        CreateTopicsRequest(
+            topics=[
+                topic(
+                    name=name,
+                    num_partitions=partitions,
+                    replication_factor=replication_factor,
+                    assignments=[],
+                    configs=[
+                        topic.CreatableTopicConfig(name=key, value=value)
+                        for key, value in (configs or {}).items()
+                    ],
+                )
+            ],
+            timeout_ms=20000,
+            validate_only=validate_only,
+        ),
+        version,
+    )
     return answer.topics[0]
 
 
 def init_producer_id(bootstrap, version=4):
     """A new producer id. Kafka asks for a retry while it fetches its first block of ids."""
     for _ in range(100):
-        answer = ask(bootstrap, InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=60000, producer_id=-1,
-                                                      producer_epoch=-1), version)
+        answer = ask(
+            bootstrap,
+            InitProducerIdRequest(
+                transactional_id=None,
+                transaction_timeout_ms=60000,
+                producer_id=-1,
+                producer_epoch=-1,
+            ),
+            version,
+        )
         if answer.error_code != COORDINATOR_LOAD_IN_PROGRESS:
             break
         time.sleep(0.05)
@@ -217,17 +329,20 @@ def init_producer_id(bootstrap, version=4):
 
 
 def read_log(bootstrap, topic, partition, isolation=0):
-    """All batches of a partition from its first to its last stable or high watermark offset, as bytes."""
+    """All batches of a partition from its first to its last stable or high watermark offset, as
+    bytes."""
     offset = list_offset(bootstrap, topic, partition, EARLIEST).offset
     end = list_offset(bootstrap, topic, partition, LATEST, isolation).offset
     pieces = []
     while offset < end:
         part = fetch(bootstrap, topic, partition, offset, isolation=isolation)
-        assert part.error_code == NONE, f"fetch of {topic}-{partition} at {offset}: error {part.error_code}"
+        assert (
+            part.error_code == NONE
+        ), f"fetch of {topic}-{partition} at {offset}: error {part.error_code}"
         data = bytes(part.records or b"")
         whole = whole_batches(data)
         assert whole, f"fetch of {topic}-{partition} at {offset} of {end} brought no whole batch"
-        pieces.append(data[:whole[-1][1]])
+        pieces.append(data[: whole[-1][1]])
         offset = whole[-1][2] + 1
     return b"".join(pieces)
 
@@ -239,7 +354,7 @@ def whole_batches(data):
         base, size = struct.unpack_from(">qi", data, position)
         if position + 12 + size > len(data):
             break
-        last_delta, = struct.unpack_from(">i", data, position + 23)
+        (last_delta,) = struct.unpack_from(">i", data, position + 23)
         found.append((position, position + 12 + size, base + last_delta))
         position += 12 + size
     return found

@@ -41,8 +41,8 @@ final class AdminCases {
 
     private void createListDescribeDelete() throws Exception {
         String name = cases.name("admin");
-        var created = cases.admin.createTopics(List.of(new NewTopic(name, 3, (short) 1)
-            .configs(Map.of("retention.ms", "3600000"))));
+        var created = cases.admin.createTopics(
+            List.of(new NewTopic(name, 3, (short) 1).configs(Map.of("retention.ms", "3600000"))));
         Cases.checkEqual(3, created.numPartitions(name).get());
         Cases.checkEqual(1, created.replicationFactor(name).get());
         Cases.checkEqual("3600000", created.config(name).get().get("retention.ms").value());
@@ -51,7 +51,8 @@ final class AdminCases {
         while (!cases.admin.listTopics().names().get().contains(name)) {
             Thread.sleep(10);
         }
-        TopicDescription described = cases.admin.describeTopics(List.of(name)).allTopicNames().get().get(name);
+        TopicDescription described =
+            cases.admin.describeTopics(List.of(name)).allTopicNames().get().get(name);
         Cases.checkEqual(created.topicId(name).get(), described.topicId());
         Cases.checkEqual(3, described.partitions().size());
         described.partitions().forEach(partition -> {
@@ -74,14 +75,22 @@ final class AdminCases {
 
     private void deleteById() throws Exception {
         String name = cases.topic("by-id");
-        var id = cases.admin.describeTopics(List.of(name)).allTopicNames().get().get(name).topicId();
-        Cases.checkEqual(name, cases.admin.describeTopics(TopicCollection.ofTopicIds(List.of(id))).allTopicIds().get()
-            .get(id).name());
+        var id =
+            cases.admin.describeTopics(List.of(name)).allTopicNames().get().get(name).topicId();
+        Cases.checkEqual(name,
+            cases.admin.describeTopics(TopicCollection.ofTopicIds(List.of(id)))
+                .allTopicIds()
+                .get()
+                .get(id)
+                .name());
         cases.admin.deleteTopics(TopicCollection.ofTopicIds(List.of(id))).all().get();
         awaitGone(name);
         Cases.refused(UnknownTopicIdException.class,
             () -> cases.admin.deleteTopics(TopicCollection.ofTopicIds(List.of(id))).all().get());
-        String again = cases.admin.createTopics(List.of(new NewTopic(name, 1, (short) 1))).topicId(name).get().toString();
+        String again = cases.admin.createTopics(List.of(new NewTopic(name, 1, (short) 1)))
+                           .topicId(name)
+                           .get()
+                           .toString();
         Cases.check(!again.equals(id.toString()), "a topic of the same name is another topic");
     }
 
@@ -90,29 +99,40 @@ final class AdminCases {
             refuse(InvalidTopicException.class, new NewTopic(name, 1, (short) 1));
         }
         refuse(InvalidPartitionsException.class, new NewTopic(cases.name("bad"), 0, (short) 1));
-        refuse(InvalidReplicationFactorException.class, new NewTopic(cases.name("bad"), 1, (short) 2));
-        refuse(InvalidReplicationFactorException.class, new NewTopic(cases.name("bad"), 1, (short) 0));
-        refuse(InvalidConfigurationException.class, new NewTopic(cases.name("bad"), 1, (short) 1)
-            .configs(Map.of("cleanup.policy", "burn")));
+        refuse(
+            InvalidReplicationFactorException.class, new NewTopic(cases.name("bad"), 1, (short) 2));
+        refuse(
+            InvalidReplicationFactorException.class, new NewTopic(cases.name("bad"), 1, (short) 0));
+        refuse(InvalidConfigurationException.class,
+            new NewTopic(cases.name("bad"), 1, (short) 1)
+                .configs(Map.of("cleanup.policy", "burn")));
         String collides = cases.topic("dot.dot");
         refuse(InvalidTopicException.class, new NewTopic(collides.replace('.', '_'), 1, (short) 1));
     }
 
     private void refuse(Class<? extends Throwable> kind, NewTopic topic) throws Exception {
         Cases.refused(kind, () -> cases.admin.createTopics(List.of(topic)).all().get());
-        Cases.refused(kind, () -> cases.admin.createTopics(List.of(topic), new CreateTopicsOptions().validateOnly(true))
-            .all().get());
+        Cases.refused(kind,
+            ()
+                -> cases.admin
+                    .createTopics(List.of(topic), new CreateTopicsOptions().validateOnly(true))
+                    .all()
+                    .get());
     }
 
     private void assignment() throws Exception {
         int node = cases.admin.describeCluster().nodes().get().iterator().next().id();
         String assigned = cases.name("assigned");
-        var made = cases.admin.createTopics(List.of(new NewTopic(assigned, Map.of(0, List.of(node), 1, List.of(node)))));
+        var made = cases.admin.createTopics(
+            List.of(new NewTopic(assigned, Map.of(0, List.of(node), 1, List.of(node)))));
         Cases.checkEqual(2, made.numPartitions(assigned).get());
-        refuse(InvalidReplicaAssignmentException.class, new NewTopic(cases.name("bad"), Map.of(1, List.of(node))));
-        refuse(InvalidReplicaAssignmentException.class, new NewTopic(cases.name("bad"), Map.of(0, List.of(node + 7))));
+        refuse(InvalidReplicaAssignmentException.class,
+            new NewTopic(cases.name("bad"), Map.of(1, List.of(node))));
+        refuse(InvalidReplicaAssignmentException.class,
+            new NewTopic(cases.name("bad"), Map.of(0, List.of(node + 7))));
         String defaults = cases.name("defaults");
-        var created = cases.admin.createTopics(List.of(new NewTopic(defaults, Optional.empty(), Optional.empty())));
+        var created = cases.admin.createTopics(
+            List.of(new NewTopic(defaults, Optional.empty(), Optional.empty())));
         Cases.checkEqual(1, created.numPartitions(defaults).get());
         Cases.checkEqual(1, created.replicationFactor(defaults).get());
     }
@@ -124,7 +144,10 @@ final class AdminCases {
         TopicDescription found = null;
         for (int i = 0; i < 1000 && (found == null || found.partitions().size() < 30); i++) {
             try {
-                found = cases.admin.describeTopics(List.of(name), options).allTopicNames().get().get(name);
+                found = cases.admin.describeTopics(List.of(name), options)
+                            .allTopicNames()
+                            .get()
+                            .get(name);
             } catch (ExecutionException notYet) {
                 Thread.sleep(10);
             }
@@ -144,7 +167,8 @@ final class AdminCases {
     }
 
     private void describeConfigs() throws Exception {
-        String topic = cases.topic("configs", 1, Map.of("retention.ms", "86400000", "compression.type", "lz4"));
+        String topic = cases.topic(
+            "configs", 1, Map.of("retention.ms", "86400000", "compression.type", "lz4"));
         ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
         var config = cases.admin.describeConfigs(Set.of(resource)).all().get().get(resource);
         ConfigEntry retention = config.get("retention.ms");
@@ -152,13 +176,15 @@ final class AdminCases {
         Cases.checkEqual(ConfigEntry.ConfigSource.DYNAMIC_TOPIC_CONFIG, retention.source());
         Cases.checkEqual(ConfigEntry.ConfigType.LONG, retention.type());
         Cases.checkEqual("lz4", config.get("compression.type").value());
-        Cases.checkEqual(ConfigEntry.ConfigSource.DEFAULT_CONFIG, config.get("segment.bytes").source());
+        Cases.checkEqual(
+            ConfigEntry.ConfigSource.DEFAULT_CONFIG, config.get("segment.bytes").source());
         Cases.checkEqual("delete", config.get("cleanup.policy").value());
         String node = cases.admin.describeCluster().nodes().get().iterator().next().idString();
         ConfigResource broker = new ConfigResource(ConfigResource.Type.BROKER, node);
         var ofBroker = cases.admin.describeConfigs(Set.of(broker)).all().get().get(broker);
         Cases.checkEqual(node, ofBroker.get("node.id").value());
-        Cases.checkEqual(ConfigEntry.ConfigSource.STATIC_BROKER_CONFIG, ofBroker.get("log.dirs").source());
+        Cases.checkEqual(
+            ConfigEntry.ConfigSource.STATIC_BROKER_CONFIG, ofBroker.get("log.dirs").source());
         Cases.check(ofBroker.get("node.id").isReadOnly(), "node.id cannot be altered");
         ConfigResource absent = new ConfigResource(ConfigResource.Type.TOPIC, cases.name("absent"));
         Cases.refused(UnknownTopicOrPartitionException.class,
@@ -174,20 +200,26 @@ final class AdminCases {
                 producer.send(new ProducerRecord<>(topic, 0, start + i, null, new byte[0])).get();
             }
         }
-        Map<OffsetSpec, Long> wanted = Map.of(OffsetSpec.earliest(), 0L, OffsetSpec.latest(), 3L,
-            OffsetSpec.maxTimestamp(), 1L, OffsetSpec.forTimestamp(start + 1), 1L,
-            OffsetSpec.forTimestamp(start + 6), -1L, OffsetSpec.earliestLocal(), 0L, OffsetSpec.latestTiered(), -1L);
+        Map<OffsetSpec, Long> wanted =
+            Map.of(OffsetSpec.earliest(), 0L, OffsetSpec.latest(), 3L, OffsetSpec.maxTimestamp(),
+                1L, OffsetSpec.forTimestamp(start + 1), 1L, OffsetSpec.forTimestamp(start + 6), -1L,
+                OffsetSpec.earliestLocal(), 0L, OffsetSpec.latestTiered(), -1L);
         for (var one : wanted.entrySet()) {
-            var found = cases.admin.listOffsets(Map.of(partition, one.getKey())).partitionResult(partition).get();
+            var found = cases.admin.listOffsets(Map.of(partition, one.getKey()))
+                            .partitionResult(partition)
+                            .get();
             Cases.check(one.getValue() == found.offset(), one.getKey() + ": " + found);
         }
     }
 
     private void features() throws Exception {
         var metadata = cases.admin.describeFeatures().featureMetadata().get();
-        Cases.checkEqual((short) 30, metadata.finalizedFeatures().get("metadata.version").maxVersionLevel());
-        Cases.checkEqual((short) 2, metadata.finalizedFeatures().get("transaction.version").maxVersionLevel());
-        Cases.checkEqual((short) 1, metadata.finalizedFeatures().get("kraft.version").maxVersionLevel());
+        Cases.checkEqual(
+            (short) 30, metadata.finalizedFeatures().get("metadata.version").maxVersionLevel());
+        Cases.checkEqual(
+            (short) 2, metadata.finalizedFeatures().get("transaction.version").maxVersionLevel());
+        Cases.checkEqual(
+            (short) 1, metadata.finalizedFeatures().get("kraft.version").maxVersionLevel());
         Cases.checkEqual((short) 1,
             metadata.finalizedFeatures().get("eligible.leader.replicas.version").maxVersionLevel());
     }

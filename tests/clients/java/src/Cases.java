@@ -13,8 +13,9 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
 /**
- * Named cases in one process, as each JVM start costs seconds: runs them in order and prints one JSON object a line, the
- * plan first (harness/target.py reads it). Also what the cases share: checks, fresh topics, the address.
+ * Named cases in one process, as each JVM start costs seconds: runs them in order and prints one
+ * JSON object a line, the plan first (harness/target.py reads it). Also what the cases share:
+ * checks, fresh topics, the address.
  */
 final class Cases {
     interface Body {
@@ -53,8 +54,9 @@ final class Cases {
             } catch (Throwable thrown) {
                 failure = described(thrown);
             }
-            out.printf("{\"case\": %s, \"ok\": %s, \"seconds\": %.3f, \"text\": %s}%n", quoted(name), failure == null,
-                (System.nanoTime() - start) / 1e9, quoted(failure == null ? "" : failure));
+            out.printf("{\"case\": %s, \"ok\": %s, \"seconds\": %.3f, \"text\": %s}%n",
+                quoted(name), failure == null, (System.nanoTime() - start) / 1e9,
+                quoted(failure == null ? "" : failure));
             out.flush();
         });
         List<String> codecs = new ArrayList<>();
@@ -70,7 +72,9 @@ final class Cases {
     /** A new topic whose leaders answer. */
     String topic(String word, int partitions, Map<String, String> configs) throws Exception {
         String name = name(word);
-        admin.createTopics(List.of(new NewTopic(name, partitions, (short) 1).configs(configs))).all().get();
+        admin.createTopics(List.of(new NewTopic(name, partitions, (short) 1).configs(configs)))
+            .all()
+            .get();
         for (int i = 0; i < partitions; i++) {
             awaitLeader(new TopicPartition(name, i));
         }
@@ -98,7 +102,10 @@ final class Cases {
 
     long endOffset(String topic) throws Exception {
         TopicPartition partition = new TopicPartition(topic, 0);
-        return admin.listOffsets(Map.of(partition, OffsetSpec.latest())).partitionResult(partition).get().offset();
+        return admin.listOffsets(Map.of(partition, OffsetSpec.latest()))
+            .partitionResult(partition)
+            .get()
+            .offset();
     }
 
     static void check(boolean holds, String otherwise) {
@@ -109,7 +116,8 @@ final class Cases {
 
     static void checkEqual(Object wanted, Object found) {
         if (!wanted.equals(found)) {
-            throw new AssertionError("wanted " + shortened(wanted) + " but found " + shortened(found));
+            throw new AssertionError(
+                "wanted " + shortened(wanted) + " but found " + shortened(found));
         }
     }
 
@@ -136,7 +144,10 @@ final class Cases {
         StringBuilder text = new StringBuilder(thrown.toString());
         for (StackTraceElement frame : thrown.getStackTrace()) {
             if (frame.getClassName().endsWith("Cases")) {
-                text.append("\nat ").append(frame.getFileName()).append(':').append(frame.getLineNumber());
+                text.append("\nat ")
+                    .append(frame.getFileName())
+                    .append(':')
+                    .append(frame.getLineNumber());
             }
         }
         return text.toString();

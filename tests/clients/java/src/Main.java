@@ -16,6 +16,6 @@ final class Main {
             case "transactions" -> Transactions.run(arguments[1]);
             default -> throw new IllegalArgumentException(arguments[0]);
         }
-        Runtime.getRuntime().halt(0);  // tools leave threads and shutdown hooks behind
+        Runtime.getRuntime().halt(0); // tools leave threads and shutdown hooks behind
     }
 }

@@ -27,7 +27,10 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Utils;
 
-/** Kafka's own producer and consumer; the consumer has no group and reads assigned partitions from given offsets. */
+/**
+ * Kafka's own producer and consumer; the consumer has no group and reads assigned partitions from
+ * given offsets.
+ */
 final class RecordCases {
     private static final Duration ANSWER_MAX = Duration.ofSeconds(30);
     private final Cases cases;
@@ -63,12 +66,13 @@ final class RecordCases {
         return producer(cases.bootstrap, more);
     }
 
-    private KafkaConsumer<byte[], byte[]> consumer(TopicPartition partition, long offset, Map<String, Object> more) {
+    private KafkaConsumer<byte[], byte[]> consumer(
+        TopicPartition partition, long offset, Map<String, Object> more) {
         return consumer(cases.bootstrap, partition, offset, more);
     }
 
-    static KafkaConsumer<byte[], byte[]> consumer(String bootstrap, TopicPartition partition, long offset,
-                                                  Map<String, Object> more) {
+    static KafkaConsumer<byte[], byte[]> consumer(
+        String bootstrap, TopicPartition partition, long offset, Map<String, Object> more) {
         Map<String, Object> config = new HashMap<>(more);
         config.put("bootstrap.servers", bootstrap);
         config.putIfAbsent("auto.offset.reset", "none");
@@ -80,9 +84,10 @@ final class RecordCases {
     }
 
     /** Exactly count records from the offset on; more than that is an error too. */
-    static List<ConsumerRecord<byte[], byte[]>> read(String bootstrap, String topic, int partition, long offset, int count,
-                                                     Map<String, Object> more) {
-        try (var consumer = consumer(bootstrap, new TopicPartition(topic, partition), offset, more)) {
+    static List<ConsumerRecord<byte[], byte[]>> read(String bootstrap, String topic, int partition,
+        long offset, int count, Map<String, Object> more) {
+        try (var consumer =
+                 consumer(bootstrap, new TopicPartition(topic, partition), offset, more)) {
             List<ConsumerRecord<byte[], byte[]>> found = new ArrayList<>();
             long deadline = System.nanoTime() + ANSWER_MAX.toNanos();
             while (found.size() < count && System.nanoTime() < deadline) {
@@ -94,7 +99,8 @@ final class RecordCases {
         }
     }
 
-    private List<ConsumerRecord<byte[], byte[]>> read(String topic, int partition, long offset, int count) {
+    private List<ConsumerRecord<byte[], byte[]>> read(
+        String topic, int partition, long offset, int count) {
         return read(cases.bootstrap, topic, partition, offset, count, Map.of());
     }
 
@@ -106,11 +112,12 @@ final class RecordCases {
         return IntStream.range(from, to).mapToObj(Integer::toString).toList();
     }
 
-    static List<RecordMetadata> send(KafkaProducer<byte[], byte[]> producer, String topic, int partition,
-                                     List<String> values) throws Exception {
+    static List<RecordMetadata> send(KafkaProducer<byte[], byte[]> producer, String topic,
+        int partition, List<String> values) throws Exception {
         List<Future<RecordMetadata>> sent = new ArrayList<>();
         for (String value : values) {
-            sent.add(producer.send(new ProducerRecord<>(topic, partition, null, value.getBytes(UTF_8))));
+            sent.add(
+                producer.send(new ProducerRecord<>(topic, partition, null, value.getBytes(UTF_8))));
         }
         producer.flush();
         List<RecordMetadata> answers = new ArrayList<>();
@@ -170,7 +177,8 @@ final class RecordCases {
 
     private void codec(String codec) throws Exception {
         String topic = cases.topic("codec-" + codec);
-        List<String> sent = IntStream.range(0, 500).mapToObj(i -> i + " the same words again".repeat(10)).toList();
+        List<String> sent =
+            IntStream.range(0, 500).mapToObj(i -> i + " the same words again".repeat(10)).toList();
         try (var producer = producer(Map.of("compression.type", codec, "linger.ms", 20))) {
             send(producer, topic, 0, sent);
         }
@@ -180,8 +188,9 @@ final class RecordCases {
 
     private void keysValuesHeaders() throws Exception {
         String topic = cases.topic("headers");
-        List<Header> headers = List.of(new RecordHeader("a", "1".getBytes(UTF_8)), new RecordHeader("a", new byte[0]),
-            new RecordHeader("null", null), new RecordHeader("", new byte[] {0, -1}));
+        List<Header> headers =
+            List.of(new RecordHeader("a", "1".getBytes(UTF_8)), new RecordHeader("a", new byte[0]),
+                new RecordHeader("null", null), new RecordHeader("", new byte[] {0, -1}));
         try (var producer = producer(Map.of())) {
             producer.send(new ProducerRecord<>(topic, 0, new byte[0], new byte[0], headers));
             producer.send(new ProducerRecord<>(topic, 0, null, new byte[] {1}));
@@ -190,9 +199,14 @@ final class RecordCases {
         }
         List<ConsumerRecord<byte[], byte[]>> found = read(topic, 0, 0, 4);
         Cases.checkEqual(headers, List.of(found.get(0).headers().toArray()));
-        Cases.check(found.get(0).key().length == 0 && found.get(0).value().length == 0, "empty stays empty");
-        Cases.check(found.get(1).key() == null && Arrays.equals(found.get(1).value(), new byte[] {1}), "null key");
-        Cases.check(Arrays.equals(found.get(2).key(), new byte[] {2}) && found.get(2).value() == null, "null value");
+        Cases.check(found.get(0).key().length == 0 && found.get(0).value().length == 0,
+            "empty stays empty");
+        Cases.check(
+            found.get(1).key() == null && Arrays.equals(found.get(1).value(), new byte[] {1}),
+            "null key");
+        Cases.check(
+            Arrays.equals(found.get(2).key(), new byte[] {2}) && found.get(2).value() == null,
+            "null value");
         Cases.check(found.get(3).key() == null && found.get(3).value() == null, "both null");
         Cases.checkEqual(0, found.get(3).headers().toArray().length);
     }
@@ -202,7 +216,8 @@ final class RecordCases {
         long start = System.currentTimeMillis() - 60_000;
         try (var producer = producer(Map.of())) {
             for (int i : new int[] {0, 2, 1}) {
-                producer.send(new ProducerRecord<>(topic, 0, start + i * 1000L, null, new byte[0])).get();
+                producer.send(new ProducerRecord<>(topic, 0, start + i * 1000L, null, new byte[0]))
+                    .get();
             }
         }
         TopicPartition partition = new TopicPartition(topic, 0);
@@ -213,20 +228,27 @@ final class RecordCases {
             Cases.checkEqual(1L, found.offset());
             Cases.checkEqual(start + 2000, found.timestamp());
             Cases.checkEqual(Optional.of(0), found.leaderEpoch());
-            Cases.check(consumer.offsetsForTimes(Map.of(partition, start + 2001)).get(partition) == null, "none as late");
+            Cases.check(
+                consumer.offsetsForTimes(Map.of(partition, start + 2001)).get(partition) == null,
+                "none as late");
         }
     }
 
     private void appendTime() throws Exception {
-        String topic = cases.topic("append-time", 1, Map.of("message.timestamp.type", "LogAppendTime"));
+        String topic =
+            cases.topic("append-time", 1, Map.of("message.timestamp.type", "LogAppendTime"));
         long before = System.currentTimeMillis();
         RecordMetadata answer;
         try (var producer = producer(Map.of())) {
-            answer = producer.send(new ProducerRecord<>(topic, 0, before - 3600_000, null, new byte[] {1})).get();
+            answer =
+                producer
+                    .send(new ProducerRecord<>(topic, 0, before - 3600_000, null, new byte[] {1}))
+                    .get();
         }
         ConsumerRecord<byte[], byte[]> found = read(topic, 0, 0, 1).get(0);
         Cases.checkEqual(TimestampType.LOG_APPEND_TIME, found.timestampType());
-        Cases.check(found.timestamp() >= before && found.timestamp() <= System.currentTimeMillis(), "the broker's time");
+        Cases.check(found.timestamp() >= before && found.timestamp() <= System.currentTimeMillis(),
+            "the broker's time");
         Cases.checkEqual(found.timestamp(), answer.timestamp());
     }
 
@@ -239,9 +261,12 @@ final class RecordCases {
         try (var producer = producer(Map.of("max.request.size", 3_000_000))) {
             producer.send(new ProducerRecord<>(topic, 0, null, big)).get();
             Cases.refused(RecordTooLargeException.class,
-                () -> producer.send(new ProducerRecord<>(topic, 0, null, new byte[1_100_000])).get());
+                ()
+                    -> producer.send(new ProducerRecord<>(topic, 0, null, new byte[1_100_000]))
+                        .get());
         }
-        Cases.check(Arrays.equals(big, read(topic, 0, 0, 1).get(0).value()), "the big record comes back as it was");
+        Cases.check(Arrays.equals(big, read(topic, 0, 0, 1).get(0).value()),
+            "the big record comes back as it was");
         Cases.checkEqual(1L, cases.endOffset(topic));
     }
 
@@ -251,7 +276,8 @@ final class RecordCases {
             List<Future<RecordMetadata>> sent = new ArrayList<>();
             for (int i = 0; i < 400; i++) {
                 byte[] key = ("key" + i).getBytes(UTF_8);
-                sent.add(producer.send(new ProducerRecord<>(topic, key, Integer.toString(i).getBytes(UTF_8))));
+                sent.add(producer.send(
+                    new ProducerRecord<>(topic, key, Integer.toString(i).getBytes(UTF_8))));
             }
             for (int i = 0; i < 400; i++) {
                 int wanted = Utils.toPositive(Utils.murmur2(("key" + i).getBytes(UTF_8))) % 4;
@@ -260,10 +286,19 @@ final class RecordCases {
         }
         int total = 0;
         for (int partition = 0; partition < 4; partition++) {
-            long end = cases.admin.listOffsets(Map.of(new TopicPartition(topic, partition),
-                org.apache.kafka.clients.admin.OffsetSpec.latest())).all().get().values().iterator().next().offset();
+            long end = cases.admin
+                           .listOffsets(Map.of(new TopicPartition(topic, partition),
+                               org.apache.kafka.clients.admin.OffsetSpec.latest()))
+                           .all()
+                           .get()
+                           .values()
+                           .iterator()
+                           .next()
+                           .offset();
             List<String> found = values(read(topic, partition, 0, (int) end));
-            Cases.checkEqual(found.stream().sorted((a, b) -> Integer.parseInt(a) - Integer.parseInt(b)).toList(), found);
+            Cases.checkEqual(
+                found.stream().sorted((a, b) -> Integer.parseInt(a) - Integer.parseInt(b)).toList(),
+                found);
             total += found.size();
         }
         Cases.checkEqual(400, total);
@@ -282,8 +317,9 @@ final class RecordCases {
                 return null;
             });
         }
-        Cases.checkEqual(numbers(0, 3), values(read(cases.bootstrap, topic, 0, 50, 3,
-            Map.of("auto.offset.reset", "earliest"))));
+        Cases.checkEqual(numbers(0, 3),
+            values(
+                read(cases.bootstrap, topic, 0, 50, 3, Map.of("auto.offset.reset", "earliest"))));
     }
 
     private void leaderEpoch() throws Exception {
@@ -313,9 +349,10 @@ final class RecordCases {
 
     private void longPoll() throws Exception {
         String topic = cases.topic("wait");
-        var consumer = consumer(new TopicPartition(topic, 0), 0, Map.of("fetch.max.wait.ms", 20_000));
+        var consumer =
+            consumer(new TopicPartition(topic, 0), 0, Map.of("fetch.max.wait.ms", 20_000));
         try (var producer = producer(Map.of())) {
-            consumer.poll(Duration.ofSeconds(1));  // leaves a Fetch waiting at the broker
+            consumer.poll(Duration.ofSeconds(1)); // leaves a Fetch waiting at the broker
             producer.send(new ProducerRecord<>(topic, 0, null, new byte[] {1})).get();
             long produced = System.nanoTime();
             int found = 0;
@@ -325,7 +362,8 @@ final class RecordCases {
             Cases.checkEqual(1, found);
             Cases.check(System.nanoTime() - produced < 5e9, "the Fetch waited for its time-out");
         } finally {
-            consumer.close(CloseOptions.timeout(Duration.ofMillis(100)));  // its next Fetch waits for 20 s
+            consumer.close(
+                CloseOptions.timeout(Duration.ofMillis(100))); // its next Fetch waits for 20 s
         }
     }
 
@@ -334,13 +372,15 @@ final class RecordCases {
         try (var producer = producer(Map.of())) {
             send(producer, topic, 0, numbers(0, 100));
         }
-        Cases.checkEqual(numbers(0, 100), values(read(cases.bootstrap, topic, 0, 0, 100,
-            Map.of("isolation.level", "read_committed"))));
+        Cases.checkEqual(numbers(0, 100),
+            values(read(
+                cases.bootstrap, topic, 0, 0, 100, Map.of("isolation.level", "read_committed"))));
     }
 
     private void twoProducers() throws Exception {
         String topic = cases.topic("two");
-        try (var one = producer(Map.of("linger.ms", 1)); var other = producer(Map.of("linger.ms", 1))) {
+        try (var one = producer(Map.of("linger.ms", 1));
+            var other = producer(Map.of("linger.ms", 1))) {
             for (int i = 0; i < 3000; i++) {
                 one.send(new ProducerRecord<>(topic, 0, null, ("a" + i).getBytes(UTF_8)));
                 other.send(new ProducerRecord<>(topic, 0, null, ("b" + i).getBytes(UTF_8)));

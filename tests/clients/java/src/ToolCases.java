@@ -11,10 +11,12 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.common.utils.Exit;
 
-/** Kafka's command line tools, by their own main() and with their own arguments, but in this process. */
+/**
+ * Kafka's command line tools, by their own main() and with their own arguments, but in this
+ * process.
+ */
 final class ToolCases {
-    private static final class Exited extends RuntimeException {
-    }
+    private static final class Exited extends RuntimeException {}
 
     private record Result(int status, String out) {
         List<String> lines() {
@@ -49,7 +51,7 @@ final class ToolCases {
         };
         Exit.setExitProcedure(leave);
         Exit.setHaltProcedure(leave);
-        List<Runnable> hooks = new ArrayList<>();  // ConsoleProducer flushes in one
+        List<Runnable> hooks = new ArrayList<>(); // ConsoleProducer flushes in one
         Exit.setShutdownHookAdder((hook, action) -> hooks.add(action));
         try (PrintStream stream = new PrintStream(captured, true, UTF_8)) {
             System.setOut(stream);
@@ -81,20 +83,29 @@ final class ToolCases {
     private void topics() throws Exception {
         String command = "org.apache.kafka.tools.TopicCommand";
         String name = cases.name("tool");
-        Cases.check(works(command, "", "--create", "--topic", name, "--partitions", "2", "--config", "retention.ms=77777777")
-            .out.contains("Created topic " + name), "says that it made the topic");
+        Cases.check(works(command, "", "--create", "--topic", name, "--partitions", "2", "--config",
+                        "retention.ms=77777777")
+                        .out.contains("Created topic " + name),
+            "says that it made the topic");
         Cases.check(tool(command, "", "--create", "--topic", name).status != 0, "twice is refused");
         works(command, "", "--create", "--if-not-exists", "--topic", name);
         Cases.check(works(command, "", "--list").lines().contains(name), "is listed");
         Result described = works(command, "", "--describe", "--topic", name);
-        Cases.check(described.out.contains("PartitionCount: 2") && described.out.contains("ReplicationFactor: 1")
-            && described.out.contains("retention.ms=77777777"), described.out);
-        Cases.checkEqual(3L, described.lines().stream().filter(line -> line.strip().startsWith("Topic: " + name)).count());
+        Cases.check(described.out.contains("PartitionCount: 2")
+                && described.out.contains("ReplicationFactor: 1")
+                && described.out.contains("retention.ms=77777777"),
+            described.out);
+        Cases.checkEqual(3L,
+            described.lines()
+                .stream()
+                .filter(line -> line.strip().startsWith("Topic: " + name))
+                .count());
         works(command, "", "--delete", "--topic", name);
         for (int i = 0; works(command, "", "--list").lines().contains(name); i++) {
             Cases.check(i < 100, "the deleted topic is still listed");
         }
-        Cases.check(tool(command, "", "--describe", "--topic", name).status != 0, "describes what is gone");
+        Cases.check(
+            tool(command, "", "--describe", "--topic", name).status != 0, "describes what is gone");
     }
 
     private void console() throws Exception {
@@ -103,15 +114,18 @@ final class ToolCases {
         for (int i = 0; i < 100; i++) {
             lines.append("h:").append(i).append("\tk\t").append(i).append('\n');
         }
-        works("org.apache.kafka.tools.ConsoleProducer", lines.toString(), "--topic", topic, "--reader-property",
-            "parse.key=true", "--reader-property", "parse.headers=true");
+        works("org.apache.kafka.tools.ConsoleProducer", lines.toString(), "--topic", topic,
+            "--reader-property", "parse.key=true", "--reader-property", "parse.headers=true");
         int partition = org.apache.kafka.common.utils.Utils.toPositive(
-            org.apache.kafka.common.utils.Utils.murmur2("k".getBytes(UTF_8))) % 2;
-        Result found = works("org.apache.kafka.tools.consumer.ConsoleConsumer", "", "--topic", topic, "--partition",
-            Integer.toString(partition), "--offset", "90", "--max-messages", "10", "--timeout-ms", "20000",
-            "--formatter-property", "print.key=true", "--formatter-property", "print.headers=true",
-            "--formatter-property", "print.offset=true");
-        List<String> records = found.lines().stream().filter(line -> line.startsWith("Offset:")).toList();
+                            org.apache.kafka.common.utils.Utils.murmur2("k".getBytes(UTF_8)))
+            % 2;
+        Result found = works("org.apache.kafka.tools.consumer.ConsoleConsumer", "", "--topic",
+            topic, "--partition", Integer.toString(partition), "--offset", "90", "--max-messages",
+            "10", "--timeout-ms", "20000", "--formatter-property", "print.key=true",
+            "--formatter-property", "print.headers=true", "--formatter-property",
+            "print.offset=true");
+        List<String> records =
+            found.lines().stream().filter(line -> line.startsWith("Offset:")).toList();
         Cases.checkEqual(10, records.size());
         Cases.checkEqual("Offset:90\th:90\tk\t90", records.get(0));
         Cases.checkEqual("Offset:99\th:99\tk\t99", records.get(9));
@@ -119,11 +133,12 @@ final class ToolCases {
 
     private void configs() throws Exception {
         String topic = cases.topic("config-command", 1, Map.of("max.message.bytes", "54321"));
-        Result found = works("kafka.admin.ConfigCommand", "", "--describe", "--entity-type", "topics", "--entity-name", topic);
+        Result found = works("kafka.admin.ConfigCommand", "", "--describe", "--entity-type",
+            "topics", "--entity-name", topic);
         Cases.check(found.out.contains("max.message.bytes=54321"), found.out);
         String node = cases.admin.describeCluster().nodes().get().iterator().next().idString();
-        Result all = works("kafka.admin.ConfigCommand", "", "--describe", "--all", "--entity-type", "brokers",
-            "--entity-name", node);
+        Result all = works("kafka.admin.ConfigCommand", "", "--describe", "--all", "--entity-type",
+            "brokers", "--entity-name", node);
         Cases.check(all.out.contains("log.dirs=") && all.out.contains("listeners="), all.out);
     }
 
@@ -133,11 +148,14 @@ final class ToolCases {
             RecordCases.send(producer, topic, 1, RecordCases.numbers(0, 42));
         }
         String shell = "org.apache.kafka.tools.GetOffsetShell";
-        Cases.checkEqual(List.of(topic + ":0:0", topic + ":1:42"), works(shell, "", "--topic", topic).lines());
+        Cases.checkEqual(
+            List.of(topic + ":0:0", topic + ":1:42"), works(shell, "", "--topic", topic).lines());
         Cases.checkEqual(List.of(topic + ":0:0", topic + ":1:0"),
             works(shell, "", "--topic", topic, "--time", "earliest").lines());
-        List<String> newest = works(shell, "", "--topic-partitions", topic + ":1", "--time", "max-timestamp").lines();
-        Cases.check(newest.size() == 1 && newest.get(0).startsWith(topic + ":1:"), newest.toString());
+        List<String> newest =
+            works(shell, "", "--topic-partitions", topic + ":1", "--time", "max-timestamp").lines();
+        Cases.check(
+            newest.size() == 1 && newest.get(0).startsWith(topic + ":1:"), newest.toString());
     }
 
     private void versions() throws Exception {

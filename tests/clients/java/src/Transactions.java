@@ -8,18 +8,20 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 
 /**
- * Fills a Kafka node with every kind of transaction, so that its folder can be opened by another broker: committed and
- * aborted ones, interleaved with each other and with records outside any transaction, over several segments, and two
- * that stay open when this process is gone.
+ * Fills a Kafka node with every kind of transaction, so that its folder can be opened by another
+ * broker: committed and aborted ones, interleaved with each other and with records outside any
+ * transaction, over several segments, and two that stay open when this process is gone.
  */
 final class Transactions {
     static void run(String bootstrap) throws Exception {
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
-            admin.createTopics(List.of(
-                new NewTopic("mixed", 1, (short) 1),
-                new NewTopic("rolled", 1, (short) 1).configs(Map.of("segment.bytes", "1048576")),
-                new NewTopic("spread", 3, (short) 1),
-                new NewTopic("plain", 1, (short) 1))).all().get();
+            admin
+                .createTopics(List.of(new NewTopic("mixed", 1, (short) 1),
+                    new NewTopic("rolled", 1, (short) 1)
+                        .configs(Map.of("segment.bytes", "1048576")),
+                    new NewTopic("spread", 3, (short) 1), new NewTopic("plain", 1, (short) 1)))
+                .all()
+                .get();
         }
         KafkaProducer<byte[], byte[]> plain = RecordCases.producer(bootstrap, Map.of());
         KafkaProducer<byte[], byte[]> one = transactional(bootstrap, "one");
@@ -39,7 +41,7 @@ final class Transactions {
             end(two, round % 4 == 0);
         }
         String kilobytes = "k".repeat(4000);
-        for (int round = 0; round < 60; round++) {  // about 3 MB: three segments
+        for (int round = 0; round < 60; round++) { // about 3 MB: three segments
             one.beginTransaction();
             for (int i = 0; i < 12; i++) {
                 put(one, "rolled", 0, round + "-" + i + kilobytes);
@@ -60,13 +62,14 @@ final class Transactions {
     }
 
     private static KafkaProducer<byte[], byte[]> transactional(String bootstrap, String id) {
-        var made = RecordCases.producer(bootstrap, Map.of("transactional.id", id, "transaction.timeout.ms", 900_000));
+        var made = RecordCases.producer(
+            bootstrap, Map.of("transactional.id", id, "transaction.timeout.ms", 900_000));
         made.initTransactions();
         return made;
     }
 
-    private static void put(KafkaProducer<byte[], byte[]> producer, String topic, int partition, String value)
-        throws Exception {
+    private static void put(KafkaProducer<byte[], byte[]> producer, String topic, int partition,
+        String value) throws Exception {
         producer.send(new ProducerRecord<>(topic, partition, null, value.getBytes(UTF_8))).get();
     }
 
