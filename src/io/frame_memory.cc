@@ -7,11 +7,6 @@
 namespace ottla::io::detail {
 namespace {
 
-constexpr std::size_t kClassBytes = 64;
-constexpr std::size_t kClasses = 24;  // frames up to 1,536 bytes
-constexpr std::uint32_t kFreePerClassMax =
-    512;  // at most 9.6 MiB a thread, and only after a burst of that size
-
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
     __has_feature(memory_sanitizer)
@@ -20,6 +15,11 @@ constexpr std::uint32_t kFreePerClassMax =
 #endif
 
 #if !defined(OTTLA_PLAIN_FRAMES)
+
+constexpr std::size_t kClassBytes = 64;
+constexpr std::size_t kClasses = 24;  // frames up to 1,536 bytes
+constexpr std::uint32_t kFreePerClassMax =
+    512;  // at most 9.6 MiB a thread, and only after a burst of that size
 
 struct FreeBlock {
   FreeBlock* next;
