@@ -1,5 +1,6 @@
 #include "storage/producer_snapshot.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/crc32c.h"
@@ -62,14 +63,21 @@ TEST(ProducerSnapshot, WithoutSideFileOnlyTheLastBatchIsKnown) {
 }
 
 TEST(ProducerSnapshot, SideFileOfAnotherSnapshotIsNotUsed) {
-  ProducerState state = sample();
+  const ProducerState state = sample();
   const auto older = snapshot_of(state);
   const Offset end = state.end_offset();
   EXPECT_FALSE(restore_producers(end + 1, older.snapshot, older.side, kNow)->side_was_used);
   // Kafka ran here and wrote its own snapshot of that name.
-  state.apply(batch(4, 14, end, false), kNow);
-  auto other = snapshot_of(state).snapshot;
-  EXPECT_FALSE(restore_producers(end + 2, other, older.side, kNow)->side_was_used);
+  ProducerState other;
+  for (Offset offset = 0; offset < end; ++offset) {
+    wire::BatchHeader one = batch(4, static_cast<Sequence>(offset), offset, false);
+    one.last_offset_delta = 0;
+    other.apply(one, kNow);
+  }
+  ASSERT_EQ(other.end_offset(), end);
+  const auto restored = restore_producers(end, snapshot_of(other).snapshot, older.side, kNow);
+  ASSERT_TRUE(restored);
+  EXPECT_FALSE(restored->side_was_used);
 }
 
 TEST(ProducerSnapshot, EveryFlippedBitIsNoticed) {
@@ -153,6 +161,35 @@ TEST(ProducerSnapshot, EmptyStateIsTenBytes) {
   EXPECT_EQ(files.snapshot.size(), 10u);
   EXPECT_TRUE(files.side.empty());
   EXPECT_EQ(restore_producers(0, files.snapshot, {}, kNow)->state.producer_count(), 0u);
+}
+
+std::string hex(const Bytes& bytes) {
+  std::string text;
+  for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+TEST(ProducerSnapshot, ExampleOfTheDocs) {
+  ProducerState state;
+  for (int i = 0; i < 2; ++i) {
+    wire::BatchHeader header = batch(5, i * 3, i * 3, false);
+    header.producer_epoch = 0;
+    header.last_offset_delta = 2;
+    header.max_timestamp = 1'700'000'000'000 + i;
+    state.apply(header, 1'700'000'000'100 + i);
+  }
+  const auto files = snapshot_of(state);
+  EXPECT_EQ(hex(files.snapshot),
+            "0001f5c550b800000001"
+            "00000000000000050000"
+            "00000005000000000000000500000002"
+            "0000018bcfe56801ffffffffffffffffffffffff");
+  EXPECT_EQ(hex(files.side),
+            "4f5450570001d989f839"
+            "0000000000000006f5c550b800000001"
+            "00000000000000050000018bcfe568650000018bcfe56801"
+            "01"
+            "000000020000000200000000000000020000018bcfe56800");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "storage/segment_sums.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -99,6 +100,21 @@ TEST(SegmentSums, HugeSizesTakeNoMemory) {
     store_big(file.data() + 6, crc32c(ByteView(file).subspan(10)));
     EXPECT_FALSE(SegmentSums::parse(file, kOwner)) << size;
   }
+}
+
+TEST(SegmentSums, ExampleOfTheDocs) {
+  SegmentSums sums({{{0x0102030405060708, 0x090a0b0c0d0e0f10}, 3}, 700});
+  sums.add(as_bytes("123456789"));
+  std::string text;
+  for (const std::uint8_t byte : sums.serialize()) text += fmt::format("{:02x}", byte);
+  EXPECT_EQ(text,
+            "4f5453550001ae37defb"
+            "0102030405060708090a0b0c0d0e0f1000000003"
+            "00000000000002bc000000000000000900010000"
+            "000000000000000000000000"
+            "000000000000000000000000"
+            "000000000000000000000000"
+            "e3069283");
 }
 
 }  // namespace

@@ -94,6 +94,15 @@ TEST(Segment, EntryComesAfterTheInterval) {
   EXPECT_EQ(built.segment.first_timestamp(), 1000);
 }
 
+TEST(Segment, IntervalItselfIsNotEnough) {
+  const auto size = static_cast<std::uint32_t>(make_batch({}).size());
+  Built built{.segment = Segment(kBase, {.index_interval_bytes = 2 * size}), .log = {}};
+  for (int i = 0; i < 3; ++i) built.add({});
+  EXPECT_EQ(built.segment.indexes().offsets.size(), 0u);
+  built.add({});
+  EXPECT_EQ(built.segment.indexes().offsets.size(), 1u);
+}
+
 TEST(Segment, RoomIsLimitedByFormatAndConfiguration) {
   Built built;
   EXPECT_TRUE(built.segment.has_room_for(5000, kBase, 1000)) << "an empty one takes any batch";
