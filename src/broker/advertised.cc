@@ -4,12 +4,14 @@
 
 namespace ottla::broker {
 
-std::vector<AdvertisedBroker> advertised_brokers(const metadata::Image& image, const NodeConfig& config,
-                                                 const rpc::Peer& peer, bool with_fenced) {
+std::vector<AdvertisedBroker> advertised_brokers(const metadata::Image& image,
+                                                 const NodeConfig& config, const rpc::Peer& peer,
+                                                 bool with_fenced) {
   std::vector<AdvertisedBroker> brokers;
   for (const auto& [id, broker] : image.brokers) {
     if (broker.is_fenced && !with_fenced) continue;
-    const auto endpoint = std::ranges::find(broker.endpoints, peer.listener, &metadata::EndpointImage::listener);
+    const auto endpoint =
+        std::ranges::find(broker.endpoints, peer.listener, &metadata::EndpointImage::listener);
     if (endpoint == broker.endpoints.end()) continue;
     AdvertisedBroker& known = brokers.emplace_back(
         AdvertisedBroker{id, endpoint->host, endpoint->port, broker.rack, broker.is_fenced});

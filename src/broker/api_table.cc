@@ -14,7 +14,8 @@ constexpr ServedApi all_versions(ApiKey key, wire::Versions versions, Handler ha
 }
 
 constexpr ServedApi kServed[] = {
-    // librdkafka before 2.12 sends nothing compressed to a broker that does not offer Produce from 0 (KAFKA-18659)
+    // librdkafka before 2.12 sends nothing compressed to a broker that does not offer Produce from
+    // 0 (KAFKA-18659)
     {ApiKey::kProduce, {3, 13}, 0, handle_produce},
     all_versions(ApiKey::kFetch, {4, 18}, handle_fetch),
     all_versions(ApiKey::kListOffsets, {1, 11}, handle_list_offsets),
@@ -36,7 +37,8 @@ static_assert(std::ranges::is_sorted(kServed, {}, &ServedApi::key));
 std::span<const ServedApi> served_apis() { return kServed; }
 
 const ServedApi* find_served(std::int16_t key) {
-  const auto found = std::ranges::lower_bound(kServed, static_cast<ApiKey>(key), {}, &ServedApi::key);
+  const auto found =
+      std::ranges::lower_bound(kServed, static_cast<ApiKey>(key), {}, &ServedApi::key);
   return found != std::end(kServed) && found->key == static_cast<ApiKey>(key) ? &*found : nullptr;
 }
 

@@ -1,4 +1,5 @@
-// Which APIs the broker serves, in which versions, by which handler. What is not in the table is not advertised.
+// Which APIs the broker serves, in which versions, by which handler. What is not in the table is
+// not advertised.
 #pragma once
 
 #include <cstdint>

@@ -23,7 +23,8 @@ AppendOutcome refuse(storage::LogError error) {
 // Waits for one batch; deletes itself when it has been told.
 class DurableAppend final : public storage::DurableWaiter {
  public:
-  DurableAppend(AppendOutcome outcome, Done done, Offset wait_for) : outcome_(std::move(outcome)), done_(std::move(done)) {
+  DurableAppend(AppendOutcome outcome, Done done, Offset wait_for)
+      : outcome_(std::move(outcome)), done_(std::move(done)) {
     end = wait_for;
   }
   void on_durable(storage::LogResult<> result) override {
@@ -38,7 +39,8 @@ class DurableAppend final : public storage::DurableWaiter {
   Done done_;
 };
 
-void append_validated(Shard& shard, const TopicIdPartition& id, wire::ValidatedBatch batch, Done done);
+void append_validated(Shard& shard, const TopicIdPartition& id, wire::ValidatedBatch batch,
+                      Done done);
 
 // Lets the batches that found the journal full go in, in their order.
 io::Task<void> let_in_held_back(Shard& shard, TopicIdPartition id) {
@@ -56,17 +58,20 @@ io::Task<void> let_in_held_back(Shard& shard, TopicIdPartition id) {
   }
 }
 
-void append_validated(Shard& shard, const TopicIdPartition& id, wire::ValidatedBatch batch, Done done) {
+void append_validated(Shard& shard, const TopicIdPartition& id, wire::ValidatedBatch batch,
+                      Done done) {
   HostedPartition* partition = shard.find(id);
   if (!partition) return done(refuse(storage::LogError::deleted));
   const auto appended =
       partition->log->append(batch.bytes, batch.header, {.leader_epoch = partition->leader_epoch});
   if (!appended) {
     if (appended.error() != storage::LogError::no_room) return done(refuse(appended.error()));
-    partition->held_back.push_front([&shard, id, batch = std::move(batch), done = std::move(done)]() mutable {
-      append_validated(shard, id, std::move(batch), std::move(done));
-    });
-    if (!std::exchange(partition->is_letting_in, true)) shard.tasks.spawn(let_in_held_back(shard, id));
+    partition->held_back.push_front(
+        [&shard, id, batch = std::move(batch), done = std::move(done)]() mutable {
+          append_validated(shard, id, std::move(batch), std::move(done));
+        });
+    if (!std::exchange(partition->is_letting_in, true))
+      shard.tasks.spawn(let_in_held_back(shard, id));
     return;
   }
   AppendOutcome outcome;
@@ -82,10 +87,12 @@ void append_validated(Shard& shard, const TopicIdPartition& id, wire::ValidatedB
 void append(Shard& shard, AppendRequest request, Done done) {
   HostedPartition* partition = shard.find(request.partition);
   if (!partition) {
-    return done(refuse(wire::ErrorCode::not_leader_or_follower, "this node does not lead the partition"));
+    return done(
+        refuse(wire::ErrorCode::not_leader_or_follower, "this node does not lead the partition"));
   }
   auto batch = wire::validate_batch(std::move(request.records), partition->settings->validation,
-                                    request.produce_version, shard.env.clock.wall_ms(), shard.validation_scratch);
+                                    request.produce_version, shard.env.clock.wall_ms(),
+                                    shard.validation_scratch);
   if (!batch) {
     AppendOutcome outcome = refuse(batch.error().code, std::move(batch.error().message));
     outcome.faults = std::move(batch.error().records);
@@ -93,13 +100,14 @@ void append(Shard& shard, AppendRequest request, Done done) {
   }
   if (batch->header.is_transactional()) {
     // Without a coordinator nobody would ever end the transaction.
-    return done(refuse(wire::ErrorCode::invalid_txn_state, "transactions are not served by this broker yet"));
+    return done(refuse(wire::ErrorCode::invalid_txn_state,
+                       "transactions are not served by this broker yet"));
   }
   if (!partition->held_back.empty()) {
-    partition->held_back.push_back(
-        [&shard, id = request.partition, batch = std::move(*batch), done = std::move(done)]() mutable {
-          append_validated(shard, id, std::move(batch), std::move(done));
-        });
+    partition->held_back.push_back([&shard, id = request.partition, batch = std::move(*batch),
+                                    done = std::move(done)]() mutable {
+      append_validated(shard, id, std::move(batch), std::move(done));
+    });
     return;
   }
   append_validated(shard, request.partition, std::move(*batch), std::move(done));

@@ -1,4 +1,5 @@
-// The way of one batch into its partition: validation, the log's own rules, and the wait until it is durable.
+// The way of one batch into its partition: validation, the log's own rules, and the wait until it
+// is durable.
 #pragma once
 
 #include <functional>
@@ -14,8 +15,8 @@ namespace ottla::broker {
 
 struct AppendOutcome {
   wire::ErrorCode error = wire::ErrorCode::none;
-  std::string message;                      // for people, empty without an error
-  std::vector<wire::RecordFault> faults;    // the records that made the batch fail
+  std::string message;                    // for people, empty without an error
+  std::vector<wire::RecordFault> faults;  // the records that made the batch fail
   Offset base_offset = -1;
   TimestampMs log_append_time_ms = -1;
   Offset log_start_offset = -1;
@@ -27,8 +28,9 @@ struct AppendRequest {
   std::int16_t produce_version = 0;
 };
 
-// Appends on this shard, which must own the partition. `done` is called once: when the batch is durable, or has been
-// refused (possibly before this returns). The order of calls is the order in the log.
+// Appends on this shard, which must own the partition. `done` is called once: when the batch is
+// durable, or has been refused (possibly before this returns). The order of calls is the order in
+// the log.
 void append(Shard& shard, AppendRequest request, std::move_only_function<void(AppendOutcome)> done);
 
 }  // namespace ottla::broker

@@ -4,7 +4,8 @@
 
 namespace ottla::broker {
 
-void BrokerService::handle(rpc::Request request, const std::shared_ptr<rpc::Peer>& peer, rpc::ReplySlot reply) {
+void BrokerService::handle(rpc::Request request, const std::shared_ptr<rpc::Peer>& peer,
+                           rpc::ReplySlot reply) {
   const ServedApi* api = find_served(request.api_key);
   OTTLA_CHECK(api != nullptr);  // serves() said so
   api->handler(RequestContext{shard_, std::move(request), peer, std::move(reply)});

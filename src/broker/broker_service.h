@@ -10,7 +10,8 @@ class BrokerService final : public rpc::Service {
  public:
   explicit BrokerService(Shard& shard) : shard_(shard) {}
 
-  void handle(rpc::Request request, const std::shared_ptr<rpc::Peer>& peer, rpc::ReplySlot reply) override;
+  void handle(rpc::Request request, const std::shared_ptr<rpc::Peer>& peer,
+              rpc::ReplySlot reply) override;
   bool may_overlap(std::int16_t api_key) const override;
   bool serves(std::int16_t api_key, std::int16_t api_version) const override;
 

@@ -17,7 +17,8 @@ class Sessions : public testing::Test {
   auto open(std::int32_t id, std::int32_t epoch, std::vector<FetchTarget> targets,
             std::vector<FetchTopicPartition> forgotten = {}, bool follower = false,
             bool ids = false) {
-    return sessions.open(id, epoch, ids, follower, targets, forgotten, 12345 + 64 * ++calls, now_ms);
+    return sessions.open(id, epoch, ids, follower, targets, forgotten, 12345 + 64 * ++calls,
+                         now_ms);
   }
   std::int32_t made() { return open(0, 0, {target(0), target(1)})->session_id; }
 

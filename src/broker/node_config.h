@@ -1,5 +1,5 @@
-// The settings of one node, typed. Read from file, environment and flags by cli/; names and defaults are Kafka's where
-// Kafka has the setting.
+// The settings of one node, typed. Read from file, environment and flags by cli/; names and
+// defaults are Kafka's where Kafka has the setting.
 #pragma once
 
 #include <cstdint>
@@ -24,24 +24,26 @@ struct ListenerConfig {
 };
 
 struct NodeConfig {
-  NodeId node_id = 1;                      // node.id
-  std::string cluster_id;                  // only to format an empty folder; else from meta.properties
-  std::vector<ListenerConfig> listeners;   // listeners, advertised.listeners
-  std::string log_dir;                     // log.dirs
-  std::string rack;                        // broker.rack
-  bool auto_create_topics = true;          // auto.create.topics.enable
-  std::int32_t num_partitions = 1;         // num.partitions
+  NodeId node_id = 1;      // node.id
+  std::string cluster_id;  // only to format an empty folder; else from meta.properties
+  std::vector<ListenerConfig> listeners;  // listeners, advertised.listeners
+  std::string log_dir;                    // log.dirs
+  std::string rack;                       // broker.rack
+  bool auto_create_topics = true;         // auto.create.topics.enable
+  std::int32_t num_partitions = 1;        // num.partitions
   std::int16_t default_replication_factor = 1;
-  std::int32_t fetch_max_bytes = 57'671'680;             // fetch.max.bytes
-  std::size_t fetch_sessions_max = 1000;                 // max.incremental.fetch.session.cache.slots
-  std::int32_t describe_partitions_max = 2000;           // max.request.partition.size.limit
-  std::int64_t fetch_wait_ms_max = 5 * 60 * 1000;        // a longer max.wait.ms of a client is cut to this
-  std::uint64_t queued_bytes_max = 256ull << 20;         // queued.max.request.bytes: of a shard, in memory
-  std::size_t connections_max = 100'000;                 // max.connections: of a shard
-  std::int64_t shutdown_grace_ms = 5000;                 // for requests under way when the node stops
+  std::int32_t fetch_max_bytes = 57'671'680;    // fetch.max.bytes
+  std::size_t fetch_sessions_max = 1000;        // max.incremental.fetch.session.cache.slots
+  std::int32_t describe_partitions_max = 2000;  // max.request.partition.size.limit
+  std::int64_t fetch_wait_ms_max =
+      5 * 60 * 1000;                              // a longer max.wait.ms of a client is cut to this
+  std::uint64_t queued_bytes_max = 256ull << 20;  // queued.max.request.bytes: of a shard, in memory
+  std::size_t connections_max = 100'000;          // max.connections: of a shard
+  std::int64_t shutdown_grace_ms = 5000;          // for requests under way when the node stops
   rpc::ServerLimits server;
   storage::StoreLimits store;
-  metadata::ConfigMap broker_configs;  // everything that was set, by Kafka's names, for DescribeConfigs and topics
+  metadata::ConfigMap
+      broker_configs;  // everything that was set, by Kafka's names, for DescribeConfigs and topics
 };
 
 }  // namespace ottla::broker

@@ -4,16 +4,20 @@ namespace ottla::broker {
 
 using wire::ErrorCode;
 
-std::expected<PartitionPlace, ErrorCode> locate(const metadata::Image& image, const std::string& name,
-                                                const Uuid& topic_id, PartitionIndex index, bool by_id) {
-  const metadata::TopicImage* topic = by_id ? image.topics->find(topic_id) : image.topics->find(name);
+std::expected<PartitionPlace, ErrorCode> locate(const metadata::Image& image,
+                                                const std::string& name, const Uuid& topic_id,
+                                                PartitionIndex index, bool by_id) {
+  const metadata::TopicImage* topic =
+      by_id ? image.topics->find(topic_id) : image.topics->find(name);
   if (!topic) {
-    return std::unexpected(by_id ? ErrorCode::unknown_topic_id : ErrorCode::unknown_topic_or_partition);
+    return std::unexpected(by_id ? ErrorCode::unknown_topic_id
+                                 : ErrorCode::unknown_topic_or_partition);
   }
   if (index < 0 || static_cast<std::size_t>(index) >= topic->partitions.size()) {
     return std::unexpected(ErrorCode::unknown_topic_or_partition);
   }
-  return PartitionPlace{{topic->id, index}, topic, &topic->partitions[static_cast<std::size_t>(index)]};
+  return PartitionPlace{
+      {topic->id, index}, topic, &topic->partitions[static_cast<std::size_t>(index)]};
 }
 
 ErrorCode check_leader_epoch(LeaderEpoch of_client, LeaderEpoch current) {

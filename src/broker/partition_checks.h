@@ -9,17 +9,19 @@
 
 namespace ottla::broker {
 
-// The topic's partition in the image that this shard serves, or why it can't be had. A topic is named by id if the id is
-// not zero.
+// The topic's partition in the image that this shard serves, or why it can't be had. A topic is
+// named by id if the id is not zero.
 struct PartitionPlace {
   TopicIdPartition id;
   const metadata::TopicImage* topic = nullptr;
   const metadata::PartitionImage* partition = nullptr;
 };
-std::expected<PartitionPlace, wire::ErrorCode> locate(const metadata::Image& image, const std::string& name,
-                                                      const Uuid& topic_id, PartitionIndex index, bool by_id);
+std::expected<PartitionPlace, wire::ErrorCode> locate(const metadata::Image& image,
+                                                      const std::string& name, const Uuid& topic_id,
+                                                      PartitionIndex index, bool by_id);
 
-// A client's idea of the leader epoch (KIP-320): older is FENCED_LEADER_EPOCH, newer UNKNOWN_LEADER_EPOCH; -1 is none.
+// A client's idea of the leader epoch (KIP-320): older is FENCED_LEADER_EPOCH, newer
+// UNKNOWN_LEADER_EPOCH; -1 is none.
 wire::ErrorCode check_leader_epoch(LeaderEpoch of_client, LeaderEpoch current);
 
 // The partition on its own shard, if this node leads it and the epoch is right.

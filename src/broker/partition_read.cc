@@ -10,8 +10,8 @@ namespace {
 using wire::ErrorCode;
 
 // Whether the fetcher's log has left ours behind it (KIP-595, from Fetch v12 on).
-std::optional<DivergingEpoch> find_divergence(const storage::PartitionLog& log, const FetchTarget& fetch,
-                                              ErrorCode& error) {
+std::optional<DivergingEpoch> find_divergence(const storage::PartitionLog& log,
+                                              const FetchTarget& fetch, ErrorCode& error) {
   if (fetch.last_fetched_epoch < 0) return std::nullopt;
   const storage::EpochEnd end = log.end_offset_for_epoch(fetch.last_fetched_epoch);
   if (!end.is_known()) {
@@ -26,8 +26,8 @@ std::optional<DivergingEpoch> find_divergence(const storage::PartitionLog& log, 
 
 }  // namespace
 
-io::Task<ReadPass> read_partitions(Shard& owner, std::vector<ReadTarget> targets, Isolation isolation,
-                                   ReadBudget budget) {
+io::Task<ReadPass> read_partitions(Shard& owner, std::vector<ReadTarget> targets,
+                                   Isolation isolation, ReadBudget budget) {
   ReadPass pass{.reads = {}, .budget = budget};
   pass.reads.reserve(targets.size());
   for (const ReadTarget& target : targets) {
@@ -108,8 +108,8 @@ class FetchWatch {
   std::vector<std::unique_ptr<One>> watchers_;
 };
 
-FetchWatchHandle watch_partitions(Shard& owner, const std::vector<TopicIdPartition>& partitions, io::Env& home,
-                                  std::shared_ptr<io::Event> changed) {
+FetchWatchHandle watch_partitions(Shard& owner, const std::vector<TopicIdPartition>& partitions,
+                                  io::Env& home, std::shared_ptr<io::Event> changed) {
   FetchWatchHandle handle{std::make_shared<FetchWatch>(owner, home, std::move(changed))};
   for (const TopicIdPartition& id : partitions) {
     if (HostedPartition* partition = owner.find(id)) handle.watch->add(*partition->log);

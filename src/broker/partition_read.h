@@ -1,5 +1,5 @@
-// Reading partitions for Fetch: one pass over a list of targets on the shard that owns them, and the watch that tells
-// when another pass is worth it.
+// Reading partitions for Fetch: one pass over a list of targets on the shard that owns them, and
+// the watch that tells when another pass is worth it.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,8 @@ struct PartitionRead {
   Gather records;
 };
 
-// What is left of the request's max.bytes. The first partition that has data gives a batch even if that is larger.
+// What is left of the request's max.bytes. The first partition that has data gives a batch even if
+// that is larger.
 struct ReadBudget {
   std::size_t bytes = 0;
   bool gave_any = false;
@@ -51,17 +52,18 @@ struct ReadPass {
 };
 
 // Reads the targets, which `owner` owns, in their order.
-io::Task<ReadPass> read_partitions(Shard& owner, std::vector<ReadTarget> targets, Isolation isolation, ReadBudget budget);
+io::Task<ReadPass> read_partitions(Shard& owner, std::vector<ReadTarget> targets,
+                                   Isolation isolation, ReadBudget budget);
 
 // Wakes a long poll: set once when any of the watched partitions has moved.
 class FetchWatch;
 
-// Watches the partitions that `owner` owns, for a request at home on `home`; `changed` is set there, by a message
-// if that is another shard. Lives until the task below has ended.
+// Watches the partitions that `owner` owns, for a request at home on `home`; `changed` is set
+// there, by a message if that is another shard. Lives until the task below has ended.
 struct FetchWatchHandle {
   std::shared_ptr<FetchWatch> watch;  // only to be touched on the owner
 };
-FetchWatchHandle watch_partitions(Shard& owner, const std::vector<TopicIdPartition>& partitions, io::Env& home,
-                                  std::shared_ptr<io::Event> changed);
+FetchWatchHandle watch_partitions(Shard& owner, const std::vector<TopicIdPartition>& partitions,
+                                  io::Env& home, std::shared_ptr<io::Event> changed);
 
 }  // namespace ottla::broker

@@ -1,5 +1,5 @@
-// What a handler gets: the request, its connection, and the place of its answer; and how it reads one and writes the
-// other.
+// What a handler gets: the request, its connection, and the place of its answer; and how it reads
+// one and writes the other.
 #pragma once
 
 #include <expected>
@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "broker/controller.h"
 #include "broker/shard.h"
 #include "rpc/service.h"
 #include "wire/codec.h"

@@ -50,7 +50,8 @@ io::Task<io::Result<>> Shard::publish(metadata::ImagePtr image) {
     for (std::size_t index = 0; index < topic->partitions.size(); ++index) {
       const TopicIdPartition id{topic->id, static_cast<PartitionIndex>(index)};
       const metadata::PartitionImage& partition = topic->partitions[index];
-      if (!is_owner_of(id) || std::ranges::find(partition.replicas, config.node_id) == partition.replicas.end()) {
+      if (!is_owner_of(id) ||
+          std::ranges::find(partition.replicas, config.node_id) == partition.replicas.end()) {
         continue;
       }
       if (!settings) {
@@ -63,7 +64,8 @@ io::Task<io::Result<>> Shard::publish(metadata::ImagePtr image) {
 
   std::vector<TopicIdPartition> gone;
   for (const auto& log : store_->partitions()) {
-    if (!wanted.contains(log->id()) && log->id().topic_id != metadata::kMetadataTopicId) gone.push_back(log->id());
+    if (!wanted.contains(log->id()) && log->id().topic_id != metadata::kMetadataTopicId)
+      gone.push_back(log->id());
   }
   for (const TopicIdPartition& id : gone) partitions_.erase(id);
   if (!gone.empty()) {
@@ -73,11 +75,13 @@ io::Task<io::Result<>> Shard::publish(metadata::ImagePtr image) {
   std::vector<storage::NewPartition> missing;
   for (const auto& [id, want] : wanted) {
     if (!store_->find(id)) {
-      missing.push_back({.id = id, .name = {want.topic->name, id.partition}, .config = want.settings->log});
+      missing.push_back(
+          {.id = id, .name = {want.topic->name, id.partition}, .config = want.settings->log});
     }
   }
   if (!missing.empty()) {
-    if (auto made = co_await store_->create(std::move(missing)); !made) co_return std::unexpected(made.error());
+    if (auto made = co_await store_->create(std::move(missing)); !made)
+      co_return std::unexpected(made.error());
   }
 
   for (const auto& [id, want] : wanted) {

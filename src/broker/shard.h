@@ -1,6 +1,7 @@
-// Shard: all that one core owns: its partitions, its fetch sessions, its copy of the image. Nothing here is shared;
-// other shards send functions to run (Shards::post, io::call_on). A request is served by the shard that accepted its
-// connection, which asks the owners of the partitions concerned.
+// Shard: all that one core owns: its partitions, its fetch sessions, its copy of the image. Nothing
+// here is shared; other shards send functions to run (Shards::post, io::call_on). A request is
+// served by the shard that accepted its connection, which asks the owners of the partitions
+// concerned.
 #pragma once
 
 #include <cstdint>
@@ -43,13 +44,14 @@ struct LongPoll : io::ListNode {
 
 class Shard {
  public:
-  Shard(io::Env& env, const NodeConfig& config, Controller& controller, std::shared_ptr<storage::Store> store);
+  Shard(io::Env& env, const NodeConfig& config, Controller& controller,
+        std::shared_ptr<storage::Store> store);
 
   // --- the image
 
   const metadata::ImagePtr& image() const { return image_; }
-  // Makes the shard serve what the image says: opens, creates, configures and removes partitions, then shows the image
-  // to requests. Calls follow each other. An error means that the disk failed.
+  // Makes the shard serve what the image says: opens, creates, configures and removes partitions,
+  // then shows the image to requests. Calls follow each other. An error means that the disk failed.
   io::Task<io::Result<>> publish(metadata::ImagePtr image);
   // Told whenever image() has changed.
   io::Event& image_changed() { return image_changed_; }
@@ -57,8 +59,9 @@ class Shard {
   // --- partitions
 
   unsigned owner_of(const TopicIdPartition& id) const {
-    return static_cast<unsigned>((std::hash<Uuid>()(id.topic_id) + static_cast<std::uint64_t>(id.partition)) %
-                                 env.shards.count());
+    return static_cast<unsigned>(
+        (std::hash<Uuid>()(id.topic_id) + static_cast<std::uint64_t>(id.partition)) %
+        env.shards.count());
   }
   bool is_owner_of(const TopicIdPartition& id) const { return owner_of(id) == env.shard; }
   // Null if this shard does not serve it (any more).

@@ -13,8 +13,10 @@ io::Instant deadline_of(Shard& shard, std::int32_t timeout_ms) {
 
 }  // namespace
 
-io::Task<io::Result<wire::CreateTopicsResponse>> create_topics(Shard& shard, rpc::Request request, rpc::Peer peer,
-                                                               std::int32_t timeout_ms, bool validate_only) {
+io::Task<io::Result<wire::CreateTopicsResponse>> create_topics(Shard& shard, rpc::Request request,
+                                                               rpc::Peer peer,
+                                                               std::int32_t timeout_ms,
+                                                               bool validate_only) {
   const std::int16_t version = request.api_version;
   const io::Instant deadline = deadline_of(shard, timeout_ms);
   auto body = co_await shard.controller.forward(std::move(request), std::move(peer));
@@ -30,22 +32,26 @@ io::Task<io::Result<wire::CreateTopicsResponse>> create_topics(Shard& shard, rpc
   }
   const bool shown = co_await shard.controller.wait_for_image(
       [made](const metadata::Image& image) {
-        return std::ranges::all_of(made, [&](const std::string& name) { return image.topics->find(name) != nullptr; });
+        return std::ranges::all_of(
+            made, [&](const std::string& name) { return image.topics->find(name) != nullptr; });
       },
       deadline);
   if (!shown) {
     for (auto& topic : response->topics) {
-      if (topic.error_code == 0) topic.error_code = static_cast<std::int16_t>(wire::ErrorCode::request_timed_out);
+      if (topic.error_code == 0)
+        topic.error_code = static_cast<std::int16_t>(wire::ErrorCode::request_timed_out);
     }
   }
   co_return std::move(*response);
 }
 
-io::Task<io::Result<wire::DeleteTopicsResponse>> delete_topics(Shard& shard, rpc::Request request, rpc::Peer peer,
+io::Task<io::Result<wire::DeleteTopicsResponse>> delete_topics(Shard& shard, rpc::Request request,
+                                                               rpc::Peer peer,
                                                                std::int32_t timeout_ms) {
   const std::int16_t version = request.api_version;
   const io::Instant deadline = deadline_of(shard, timeout_ms);
-  // below v6 the answer has names only: learn the ids now, since a topic of the same name may be made at once
+  // below v6 the answer has names only: learn the ids now, since a topic of the same name may be
+  // made at once
   const metadata::ImagePtr before = shard.image();
   auto body = co_await shard.controller.forward(std::move(request), std::move(peer));
   if (!body) co_return std::unexpected(std::move(body.error()));
@@ -59,19 +65,23 @@ io::Task<io::Result<wire::DeleteTopicsResponse>> delete_topics(Shard& shard, rpc
     if (!topic.topic_id.is_zero()) {
       gone.push_back(topic.topic_id);
     } else if (topic.name) {
-      if (const metadata::TopicImage* image = before->topics->find(*topic.name)) gone.push_back(image->id);
+      if (const metadata::TopicImage* image = before->topics->find(*topic.name))
+        gone.push_back(image->id);
     }
   }
   (void)co_await shard.controller.wait_for_image(
       [gone](const metadata::Image& image) {
-        return std::ranges::none_of(gone, [&](const Uuid& id) { return image.topics->find(id) != nullptr; });
+        return std::ranges::none_of(
+            gone, [&](const Uuid& id) { return image.topics->find(id) != nullptr; });
       },
       deadline);
   co_return std::move(*response);
 }
 
-rpc::Request make_create_topics(const wire::CreateTopicsRequest& body, const rpc::Request& on_behalf_of) {
-  auto frame = wire::request_frame(on_behalf_of.correlation_id, on_behalf_of.client_id, body, kCreateTopicsVersion);
+rpc::Request make_create_topics(const wire::CreateTopicsRequest& body,
+                                const rpc::Request& on_behalf_of) {
+  auto frame = wire::request_frame(on_behalf_of.correlation_id, on_behalf_of.client_id, body,
+                                   kCreateTopicsVersion);
   OTTLA_CHECK(frame.has_value());
   const Slice whole = frame->flatten();
   rpc::Request request;

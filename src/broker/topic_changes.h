@@ -1,5 +1,5 @@
-// Changes of topics through the controller, and the wait until this node serves what they made: an answer that a
-// client gets is true for its next request.
+// Changes of topics through the controller, and the wait until this node serves what they made: an
+// answer that a client gets is true for its next request.
 #pragma once
 
 #include <string>
@@ -13,12 +13,16 @@
 namespace ottla::broker {
 
 // Forwards and waits; the response is for `version`. An error means that no controller answered.
-io::Task<io::Result<wire::CreateTopicsResponse>> create_topics(Shard& shard, rpc::Request request, rpc::Peer peer,
-                                                               std::int32_t timeout_ms, bool validate_only);
-io::Task<io::Result<wire::DeleteTopicsResponse>> delete_topics(Shard& shard, rpc::Request request, rpc::Peer peer,
+io::Task<io::Result<wire::CreateTopicsResponse>> create_topics(Shard& shard, rpc::Request request,
+                                                               rpc::Peer peer,
+                                                               std::int32_t timeout_ms,
+                                                               bool validate_only);
+io::Task<io::Result<wire::DeleteTopicsResponse>> delete_topics(Shard& shard, rpc::Request request,
+                                                               rpc::Peer peer,
                                                                std::int32_t timeout_ms);
 
 // A request that this node makes itself, in a client's name.
-rpc::Request make_create_topics(const wire::CreateTopicsRequest& body, const rpc::Request& on_behalf_of);
+rpc::Request make_create_topics(const wire::CreateTopicsRequest& body,
+                                const rpc::Request& on_behalf_of);
 
 }  // namespace ottla::broker

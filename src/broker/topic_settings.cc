@@ -31,16 +31,20 @@ struct Lookup {
 
 }  // namespace
 
-TopicSettings resolve_topic_settings(const metadata::ConfigsImage& configs, const metadata::ConfigMap& node_configs,
+TopicSettings resolve_topic_settings(const metadata::ConfigsImage& configs,
+                                     const metadata::ConfigMap& node_configs,
                                      std::string_view topic) {
   const Lookup lookup{configs.of(metadata::ResourceType::topic, topic),
                       configs.of(metadata::ResourceType::broker, ""), node_configs};
   TopicSettings settings;
   lookup.number("segment.bytes", "log.segment.bytes", settings.log.segment_bytes);
   lookup.number("segment.ms", "log.roll.ms", settings.log.segment_ms);
-  lookup.number("segment.index.bytes", "log.index.size.max.bytes", settings.log.segment_index_bytes);
-  lookup.number("index.interval.bytes", "log.index.interval.bytes", settings.log.index_interval_bytes);
-  lookup.number("producer.id.expiration.ms", "producer.id.expiration.ms", settings.log.producer_id_expiration_ms);
+  lookup.number("segment.index.bytes", "log.index.size.max.bytes",
+                settings.log.segment_index_bytes);
+  lookup.number("index.interval.bytes", "log.index.interval.bytes",
+                settings.log.index_interval_bytes);
+  lookup.number("producer.id.expiration.ms", "producer.id.expiration.ms",
+                settings.log.producer_id_expiration_ms);
   lookup.number("min.insync.replicas", "min.insync.replicas", settings.min_insync_replicas);
 
   wire::ValidationSettings& validation = settings.validation;
@@ -82,7 +86,8 @@ TopicSettings resolve_topic_settings(const metadata::ConfigsImage& configs, cons
         validation.compression_level = level;
         break;
       case wire::Codec::none:
-      case wire::Codec::snappy: break;
+      case wire::Codec::snappy:
+        break;
     }
   }
   if (lookup.text("ottla.validation", "ottla.validation") == "header") {

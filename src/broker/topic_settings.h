@@ -1,5 +1,5 @@
-// What a topic's configs mean to the shard that serves its partitions: the topic's own values over the cluster's
-// defaults over Kafka's.
+// What a topic's configs mean to the shard that serves its partitions: the topic's own values over
+// the cluster's defaults over Kafka's.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ struct TopicSettings {
 };
 
 // `node_configs` are those of this node's configuration file (log.segment.bytes and the like).
-TopicSettings resolve_topic_settings(const metadata::ConfigsImage& configs, const metadata::ConfigMap& node_configs,
+TopicSettings resolve_topic_settings(const metadata::ConfigsImage& configs,
+                                     const metadata::ConfigMap& node_configs,
                                      std::string_view topic);
 
 }  // namespace ottla::broker

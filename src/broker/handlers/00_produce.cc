@@ -1,8 +1,10 @@
-// Produce (key 0), v3 to v13. v7 allows zstd, v8 names faulty records, v9 is flexible, v10 hints at new leaders,
-// v12 joins partitions to an open transaction (not served yet), v13 names topics by id.
+// Produce (key 0), v3 to v13. v7 allows zstd, v8 names faulty records, v9 is flexible, v10 hints at
+// new leaders, v12 joins partitions to an open transaction (not served yet), v13 names topics by
+// id.
 //
-// Every answer but that of acks=0 waits until the batch is durable: acks=1 and acks=all differ only in how many replicas
-// are waited for. Each partition is decided by the shard that owns it; the last to finish sends the answer.
+// Every answer but that of acks=0 waits until the batch is durable: acks=1 and acks=all differ only
+// in how many replicas are waited for. Each partition is decided by the shard that owns it; the
+// last to finish sends the answer.
 #include <map>
 #include <string>
 #include <vector>
@@ -39,9 +41,10 @@ class Produce : public std::enable_shared_from_this<Produce> {
         elsewhere[owner].push_back(std::move(job));
         continue;
       }
-      append(shard, std::move(job.append), [self = shared_from_this(), place = job.place](AppendOutcome outcome) {
-        self->decided(place, std::move(outcome));
-      });
+      append(shard, std::move(job.append),
+             [self = shared_from_this(), place = job.place](AppendOutcome outcome) {
+               self->decided(place, std::move(outcome));
+             });
     }
     for (auto& [owner, jobs] : elsewhere) send_to(owner, std::move(jobs));
     jobs_.clear();
@@ -62,7 +65,8 @@ class Produce : public std::enable_shared_from_this<Produce> {
   void prepare(wire::ProduceRequest::TopicProduceData& topic) {
     const bool by_id = context_.request.api_version >= kTopicIdsFrom;
     const metadata::TopicsImage& topics = *context_.shard.image()->topics;
-    const metadata::TopicImage* image = by_id ? topics.find(topic.topic_id) : topics.find(topic.name);
+    const metadata::TopicImage* image =
+        by_id ? topics.find(topic.topic_id) : topics.find(topic.name);
     auto& answer = response_.responses.emplace_back();
     answer.name = topic.name;
     answer.topic_id = topic.topic_id;
@@ -76,20 +80,24 @@ class Produce : public std::enable_shared_from_this<Produce> {
         set_error(result, *refusal, {});
         continue;
       }
-      Job job{place, {.partition = {image->id, data.index}, .produce_version = context_.request.api_version}};
+      Job job{
+          place,
+          {.partition = {image->id, data.index}, .produce_version = context_.request.api_version}};
       job.append.records = data.records.flatten();
       data.records = {};
       jobs_.push_back(std::move(job));
     }
   }
 
-  std::optional<ErrorCode> refuse(const metadata::TopicImage* topic, PartitionIndex index, bool by_id) const {
+  std::optional<ErrorCode> refuse(const metadata::TopicImage* topic, PartitionIndex index,
+                                  bool by_id) const {
     if (request_.acks < -1 || request_.acks > 1) return ErrorCode::invalid_required_acks;
     if (!topic) return by_id ? ErrorCode::unknown_topic_id : ErrorCode::unknown_topic_or_partition;
     if (index < 0 || static_cast<std::size_t>(index) >= topic->partitions.size()) {
       return ErrorCode::unknown_topic_or_partition;
     }
-    if (topic->partitions[static_cast<std::size_t>(index)].leader != context_.shard.config.node_id) {
+    if (topic->partitions[static_cast<std::size_t>(index)].leader !=
+        context_.shard.config.node_id) {
       return ErrorCode::not_leader_or_follower;
     }
     return std::nullopt;
@@ -117,17 +125,21 @@ class Produce : public std::enable_shared_from_this<Produce> {
       };
       for (Job& job : jobs) {
         append(there, std::move(job.append),
-               [done, place = job.place](AppendOutcome outcome) mutable { done(place, std::move(outcome)); });
+               [done, place = job.place](AppendOutcome outcome) mutable {
+                 done(place, std::move(outcome));
+               });
       }
     });
   }
 
   void decided(Place place, AppendOutcome outcome) {
-    PartitionResponse& result = response_.responses[place.topic].partition_responses[place.partition];
+    PartitionResponse& result =
+        response_.responses[place.topic].partition_responses[place.partition];
     result.log_start_offset = outcome.log_start_offset;
     result.log_append_time_ms = outcome.log_append_time_ms;
     result.base_offset = outcome.base_offset;
-    if (outcome.error != ErrorCode::none) set_error(result, outcome.error, std::move(outcome.message));
+    if (outcome.error != ErrorCode::none)
+      set_error(result, outcome.error, std::move(outcome.message));
     for (wire::RecordFault& fault : outcome.faults) {
       auto& named = result.record_errors.emplace_back();
       named.batch_index = fault.batch_index;
@@ -148,7 +160,9 @@ class Produce : public std::enable_shared_from_this<Produce> {
     const auto last_owner = std::move(keep_alive_);
     if (request_.acks != 0) return context_.answer(response_);
     // Without an answer the only way to tell the producer that it must look for the leader anew.
-    if (failed_) return context_.reply.close("a Produce with acks=0 failed; the client will refresh its metadata");
+    if (failed_)
+      return context_.reply.close(
+          "a Produce with acks=0 failed; the client will refresh its metadata");
     context_.reply.send_nothing();
   }
 

@@ -1,8 +1,9 @@
-// Fetch (key 1), v4 to v18, of consumers. v7 sessions (KIP-227), v9 leader epochs, v10 zstd, v11 racks, v12 flexible
-// and divergence, v13 topic ids. There are no followers yet: a replica's fetch is answered UNKNOWN_LEADER_EPOCH, as
-// for a replica outside the assignment.
+// Fetch (key 1), v4 to v18, of consumers. v7 sessions (KIP-227), v9 leader epochs, v10 zstd, v11
+// racks, v12 flexible and divergence, v13 topic ids. There are no followers yet: a replica's fetch
+// is answered UNKNOWN_LEADER_EPOCH, as for a replica outside the assignment.
 //
-// Records go from the log to the socket untouched: slices of the tail, or ranges of files for sendfile.
+// Records go from the log to the socket untouched: slices of the tail, or ranges of files for
+// sendfile.
 #include <algorithm>
 #include <map>
 #include <vector>
@@ -72,9 +73,9 @@ class Fetch {
   io::Task<void> serve() {
     const std::int64_t now_ms = shard_.env.clock.now().ns / 1'000'000;
     const bool is_follower = replica_id() >= 0;
-    auto session = shard_.fetch_sessions.open(request_.session_id, request_.session_epoch, by_id_, is_follower,
-                                              targets_of(request_), forgotten_by(request_),
-                                              shard_.env.random.next(), now_ms);
+    auto session = shard_.fetch_sessions.open(
+        request_.session_id, request_.session_epoch, by_id_, is_follower, targets_of(request_),
+        forgotten_by(request_), shard_.env.random.next(), now_ms);
     if (!session) {
       wire::FetchResponse refusal;
       refusal.error_code = static_cast<std::int16_t>(session.error());
@@ -83,7 +84,8 @@ class Fetch {
     }
     kind_ = session->kind;
     session_id_ = session->session_id;
-    for (FetchTarget& target : session->session ? session->session->targets() : targets_of(request_)) {
+    for (FetchTarget& target :
+         session->session ? session->session->targets() : targets_of(request_)) {
       resolve(std::move(target), is_follower);
     }
     co_await read_until_enough();
@@ -97,7 +99,8 @@ class Fetch {
 
   void resolve(FetchTarget target, bool is_follower) {
     Fetched& fetched = fetched_.emplace_back();
-    const auto place = locate(*shard_.image(), target.topic, target.topic_id, target.partition, by_id_);
+    const auto place =
+        locate(*shard_.image(), target.topic, target.topic_id, target.partition, by_id_);
     if (!place) {
       fetched.read.error = place.error();
     } else if (is_follower) {
@@ -113,14 +116,16 @@ class Fetch {
   // Passes over all partitions until there is enough, or an error, or the time is over.
   io::Task<void> read_until_enough() {
     if (co_await read_all()) co_return;
-    const auto wait_ms = std::min<std::int64_t>(request_.max_wait_ms, shard_.config.fetch_wait_ms_max);
+    const auto wait_ms =
+        std::min<std::int64_t>(request_.max_wait_ms, shard_.config.fetch_wait_ms_max);
     const io::Instant deadline = shard_.env.clock.now() + std::chrono::milliseconds(wait_ms);
     auto changed = std::make_shared<io::Event>(shard_.env.executor);
     std::map<unsigned, FetchWatchHandle> watches = co_await watch_all(changed);
     LongPoll poll(changed);
     shard_.add(poll);
     // what changed before the watches stood is seen by the first pass
-    while (!co_await read_all() && !shard_.is_stopping() && co_await changed->wait_until(shard_.env.clock, deadline)) {
+    while (!co_await read_all() && !shard_.is_stopping() &&
+           co_await changed->wait_until(shard_.env.clock, deadline)) {
       changed->reset();
     }
     for (auto& [owner, handle] : watches) {
@@ -133,7 +138,8 @@ class Fetch {
     std::map<unsigned, std::vector<ReadTarget>> by_owner;
     for (std::size_t i = 0; i < fetched_.size(); ++i) {
       if (!fetched_[i].id) continue;
-      by_owner[shard_.owner_of(*fetched_[i].id)].push_back({i, *fetched_[i].id, fetched_[i].target});
+      by_owner[shard_.owner_of(*fetched_[i].id)].push_back(
+          {i, *fetched_[i].id, fetched_[i].target});
     }
     return by_owner;
   }
@@ -142,7 +148,8 @@ class Fetch {
   io::Task<bool> read_all() {
     const auto max_bytes = std::clamp(request_.max_bytes, 0, shard_.config.fetch_max_bytes);
     ReadBudget budget{.bytes = static_cast<std::size_t>(max_bytes)};
-    const auto isolation = request_.isolation_level == 1 ? Isolation::read_committed : Isolation::read_uncommitted;
+    const auto isolation =
+        request_.isolation_level == 1 ? Isolation::read_committed : Isolation::read_uncommitted;
     for (auto& [owner, targets] : targets_by_owner()) {
       ReadPass pass;
       if (owner == shard_.env.shard) {
@@ -150,8 +157,8 @@ class Fetch {
       } else {
         Shard* there = &shard_.sibling(owner);
         pass = co_await io::call_on<ReadPass>(
-            shard_.env, owner, [there, targets = std::move(targets), isolation, budget]() mutable {
-              return read_partitions(*there, std::move(targets), isolation, budget);
+            shard_.env, owner, [there, mine = std::move(targets), isolation, budget]() mutable {
+              return read_partitions(*there, std::move(mine), isolation, budget);
             });
       }
       budget = pass.budget;
@@ -177,16 +184,17 @@ class Fetch {
       }
       Shard* there = &shard_.sibling(owner);
       io::Env* home = &shard_.env;
-      watches.emplace(owner, co_await io::call_on<FetchWatchHandle>(
-                                 shard_.env, owner, [there, ids = std::move(ids), home, changed]() mutable {
-                                   return watch_there(there, std::move(ids), home, std::move(changed));
-                                 }));
+      watches.emplace(
+          owner, co_await io::call_on<FetchWatchHandle>(
+                     shard_.env, owner, [there, ids = std::move(ids), home, changed]() mutable {
+                       return watch_there(there, std::move(ids), home, std::move(changed));
+                     }));
     }
     co_return watches;
   }
 
-  static io::Task<FetchWatchHandle> watch_there(Shard* there, std::vector<TopicIdPartition> ids, io::Env* home,
-                                                std::shared_ptr<io::Event> changed) {
+  static io::Task<FetchWatchHandle> watch_there(Shard* there, std::vector<TopicIdPartition> ids,
+                                                io::Env* home, std::shared_ptr<io::Event> changed) {
     co_return watch_partitions(*there, ids, *home, std::move(changed));
   }
 
@@ -200,8 +208,9 @@ class Fetch {
       const bool has_error = read.error != ErrorCode::none || read.diverging.has_value();
       if (session) {
         const FetchState now{read.high_watermark, read.last_stable_offset, read.log_start_offset};
-        const bool mention = session->must_mention({target.topic_id, target.topic, target.partition}, now,
-                                                   !read.records.empty(), has_error);
+        const bool mention =
+            session->must_mention({target.topic_id, target.topic, target.partition}, now,
+                                  !read.records.empty(), has_error);
         if (kind_ == FetchContext::Kind::incremental && !mention) continue;
       }
       if (response.responses.empty() || response.responses.back().topic != target.topic ||

@@ -1,6 +1,7 @@
-// ListOffsets (key 2), v1 to v11: offsets by timestamp, and by the special timestamps: -1 latest (v2 under
-// read_committed: the last stable offset), -2 earliest, -3 of the greatest timestamp (v7), -4 earliest local (v8), -5 the
-// last in tiered storage (v9), -6 the first not yet uploaded (v11). Without tiers the last two do not exist.
+// ListOffsets (key 2), v1 to v11: offsets by timestamp, and by the special timestamps: -1 latest
+// (v2 under read_committed: the last stable offset), -2 earliest, -3 of the greatest timestamp
+// (v7), -4 earliest local (v8), -5 the last in tiered storage (v9), -6 the first not yet uploaded
+// (v11). Without tiers the last two do not exist.
 #include <map>
 #include <vector>
 
@@ -26,11 +27,16 @@ constexpr std::int64_t kEarliestPendingUpload = -6;
 // Since which version a special timestamp may be asked for.
 std::int16_t known_from(std::int64_t timestamp) {
   switch (timestamp) {
-    case kMaxTimestamp: return 7;
-    case kEarliestLocal: return 8;
-    case kLatestTiered: return 9;
-    case kEarliestPendingUpload: return 11;
-    default: return 0;
+    case kMaxTimestamp:
+      return 7;
+    case kEarliestLocal:
+      return 8;
+    case kLatestTiered:
+      return 9;
+    case kEarliestPendingUpload:
+      return 11;
+    default:
+      return 0;
   }
 }
 
@@ -60,7 +66,8 @@ io::Task<Found> find_one(Shard& owner, Query query, Isolation isolation) {
   }
   const std::shared_ptr<storage::PartitionLog> log = (*partition)->log;
   const LeaderEpoch current_epoch = (*partition)->leader_epoch;
-  const Offset bound = isolation == Isolation::read_committed ? log->last_stable_offset() : log->high_watermark();
+  const Offset bound =
+      isolation == Isolation::read_committed ? log->last_stable_offset() : log->high_watermark();
   switch (query.timestamp) {
     case kLatest:
       found.offset = bound;
@@ -74,10 +81,12 @@ io::Task<Found> find_one(Shard& owner, Query query, Isolation isolation) {
       break;
     }
     case kLatestTiered:
-    case kEarliestPendingUpload: break;  // nothing is tiered
+    case kEarliestPendingUpload:
+      break;  // nothing is tiered
     default: {
-      const auto result = query.timestamp == kMaxTimestamp ? co_await log->find_max_timestamp()
-                                                           : co_await log->find_timestamp(query.timestamp, bound);
+      const auto result = query.timestamp == kMaxTimestamp
+                              ? co_await log->find_max_timestamp()
+                              : co_await log->find_timestamp(query.timestamp, bound);
       if (!result) {
         found.error = storage::to_error_code(result.error());
       } else if (result->offset >= 0) {
@@ -90,7 +99,8 @@ io::Task<Found> find_one(Shard& owner, Query query, Isolation isolation) {
   co_return found;
 }
 
-io::Task<std::vector<Found>> find_all(Shard* owner, std::vector<Query> queries, Isolation isolation) {
+io::Task<std::vector<Found>> find_all(Shard* owner, std::vector<Query> queries,
+                                      Isolation isolation) {
   std::vector<Found> found;
   for (const Query& query : queries) found.push_back(co_await find_one(*owner, query, isolation));
   co_return found;
@@ -98,7 +108,8 @@ io::Task<std::vector<Found>> find_all(Shard* owner, std::vector<Query> queries, 
 
 io::Task<void> serve(RequestContext context, wire::ListOffsetsRequest request) {
   Shard& shard = context.shard;
-  const auto isolation = request.isolation_level == 1 ? Isolation::read_committed : Isolation::read_uncommitted;
+  const auto isolation =
+      request.isolation_level == 1 ? Isolation::read_committed : Isolation::read_uncommitted;
   wire::ListOffsetsResponse response;
   std::map<unsigned, std::vector<Query>> by_owner;
   for (const auto& topic : request.topics) {
@@ -116,17 +127,17 @@ io::Task<void> serve(RequestContext context, wire::ListOffsetsRequest request) {
                  context.request.api_version < known_from(partition.timestamp)) {
         answer.error_code = static_cast<std::int16_t>(ErrorCode::unsupported_version);
       } else {
-        by_owner[shard.owner_of(place->id)].push_back({response.topics.size() - 1, topic_answer.partitions.size() - 1,
-                                                       place->id, partition.current_leader_epoch,
-                                                       partition.timestamp});
+        by_owner[shard.owner_of(place->id)].push_back(
+            {response.topics.size() - 1, topic_answer.partitions.size() - 1, place->id,
+             partition.current_leader_epoch, partition.timestamp});
       }
     }
   }
   for (auto& [owner, queries] : by_owner) {
     Shard* there = &shard.sibling(owner);
     const auto found = co_await io::call_on<std::vector<Found>>(
-        shard.env, owner, [there, queries = std::move(queries), isolation]() mutable {
-          return find_all(there, std::move(queries), isolation);
+        shard.env, owner, [there, mine = std::move(queries), isolation]() mutable {
+          return find_all(there, std::move(mine), isolation);
         });
     for (const Found& one : found) {
       PartitionAnswer& answer = response.topics[one.topic].partitions[one.partition];

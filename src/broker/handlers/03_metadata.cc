@@ -1,9 +1,9 @@
-// Metadata (key 3), v0 to v13: brokers, and topics with their leaders. v1 knows the controller and null for all topics,
-// v4 lets the client forbid auto-creation, v8 asks for authorized operations, v10 has topic ids, v12 looks up by id,
-// v13 has a top-level error.
+// Metadata (key 3), v0 to v13: brokers, and topics with their leaders. v1 knows the controller and
+// null for all topics, v4 lets the client forbid auto-creation, v8 asks for authorized operations,
+// v10 has topic ids, v12 looks up by id, v13 has a top-level error.
 //
-// A topic that is missing is created when both the client and auto.create.topics.enable allow it, and the answer then
-// shows it: Kafka answers at once with an error upon which clients ask again.
+// A topic that is missing is created when both the client and auto.create.topics.enable allow it,
+// and the answer then shows it: Kafka answers at once with an error upon which clients ask again.
 #include <algorithm>
 #include <set>
 
@@ -24,7 +24,8 @@ constexpr std::int16_t kAllTopicsIsNullFrom = 1;
 constexpr std::int16_t kNullNameFrom = 12;
 constexpr std::int32_t kAutoCreateTimeoutMs = 30'000;
 
-TopicAnswer describe_topic(const metadata::Image& image, const metadata::TopicImage& topic, bool with_operations) {
+TopicAnswer describe_topic(const metadata::Image& image, const metadata::TopicImage& topic,
+                           bool with_operations) {
   TopicAnswer answer;
   answer.name = topic.name;
   answer.topic_id = topic.id;
@@ -47,7 +48,8 @@ TopicAnswer refuse_topic(std::optional<std::string> name, const Uuid& id, ErrorC
 }
 
 // Creates what is missing; gives the error of each topic that could not be made.
-io::Task<std::map<std::string, ErrorCode>> create_missing(Shard* shard, const RequestContext* context,
+io::Task<std::map<std::string, ErrorCode>> create_missing(Shard* shard,
+                                                          const RequestContext* context,
                                                           std::set<std::string> names) {
   std::map<std::string, ErrorCode> errors;
   wire::CreateTopicsRequest request;
@@ -58,8 +60,8 @@ io::Task<std::map<std::string, ErrorCode>> create_missing(Shard* shard, const Re
     topic.num_partitions = shard->config.num_partitions;
     topic.replication_factor = shard->config.default_replication_factor;
   }
-  const auto made = co_await create_topics(*shard, make_create_topics(request, context->request), *context->peer,
-                                           kAutoCreateTimeoutMs, false);
+  const auto made = co_await create_topics(*shard, make_create_topics(request, context->request),
+                                           *context->peer, kAutoCreateTimeoutMs, false);
   if (!made) {
     for (const std::string& name : names) errors[name] = ErrorCode::unknown_topic_or_partition;
     co_return errors;
@@ -122,11 +124,13 @@ io::Task<void> serve(RequestContext context, wire::MetadataRequest request) {
       } else if (by_id || !wanted.name) {
         // a null name can be said from v12 on
         auto name = version >= kNullNameFrom ? std::optional<std::string>() : std::string();
-        response.topics.push_back(refuse_topic(std::move(name), wanted.topic_id, ErrorCode::unknown_topic_id));
+        response.topics.push_back(
+            refuse_topic(std::move(name), wanted.topic_id, ErrorCode::unknown_topic_id));
       } else {
         const auto failed = errors.find(*wanted.name);
         response.topics.push_back(refuse_topic(
-            wanted.name, {}, failed != errors.end() ? failed->second : missing_topic_error(*wanted.name)));
+            wanted.name, {},
+            failed != errors.end() ? failed->second : missing_topic_error(*wanted.name)));
       }
     }
   }

@@ -1,5 +1,6 @@
-// FindCoordinator (key 10), v0 to v6. There are no groups and no transactions yet, so no coordinator is ever available;
-// the API is offered all the same, because librdkafka before 2.12 takes it for the sign of a broker that knows lz4.
+// FindCoordinator (key 10), v0 to v6. There are no groups and no transactions yet, so no
+// coordinator is ever available; the API is offered all the same, because librdkafka before 2.12
+// takes it for the sign of a broker that knows lz4.
 #include "broker/handlers/handlers.h"
 #include "wire/messages/find_coordinator_request.h"
 #include "wire/messages/find_coordinator_response.h"

@@ -1,6 +1,7 @@
-// ApiVersions (key 18), v0 to v4. A newer version than ours is answered in version 0 with UNSUPPORTED_VERSION and our
-// ranges, so that the client can ask again. v3 carries the client's name and version and is told the cluster's
-// features; v4 may be told features whose lowest level is 0 (KAFKA-17011).
+// ApiVersions (key 18), v0 to v4. A newer version than ours is answered in version 0 with
+// UNSUPPORTED_VERSION and our ranges, so that the client can ask again. v3 carries the client's
+// name and version and is told the cluster's features; v4 may be told features whose lowest level
+// is 0 (KAFKA-17011).
 #include <algorithm>
 
 #include "broker/api_table.h"

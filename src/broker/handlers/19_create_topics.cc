@@ -1,4 +1,5 @@
-// CreateTopics (key 19), v2 to v7: the controller decides; the answer comes when this node serves the new partitions.
+// CreateTopics (key 19), v2 to v7: the controller decides; the answer comes when this node serves
+// the new partitions.
 #include "broker/handlers/handlers.h"
 #include "broker/topic_changes.h"
 
@@ -6,8 +7,8 @@ namespace ottla::broker {
 namespace {
 
 io::Task<void> serve(RequestContext context, wire::CreateTopicsRequest request) {
-  auto response = co_await create_topics(context.shard, context.request, *context.peer, request.timeout_ms,
-                                         request.validate_only);
+  auto response = co_await create_topics(context.shard, context.request, *context.peer,
+                                         request.timeout_ms, request.validate_only);
   if (response) {
     context.answer(*response);
     co_return;

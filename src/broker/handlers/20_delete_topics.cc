@@ -1,5 +1,5 @@
-// DeleteTopics (key 20), v1 to v6 (by id from v6): the controller decides; the answer comes when this node has stopped
-// to serve the partitions. Their files go in the background.
+// DeleteTopics (key 20), v1 to v6 (by id from v6): the controller decides; the answer comes when
+// this node has stopped to serve the partitions. Their files go in the background.
 #include "broker/handlers/handlers.h"
 #include "broker/topic_changes.h"
 #include "wire/messages/delete_topics_request.h"
@@ -8,7 +8,8 @@ namespace ottla::broker {
 namespace {
 
 io::Task<void> serve(RequestContext context, wire::DeleteTopicsRequest request) {
-  auto response = co_await delete_topics(context.shard, context.request, *context.peer, request.timeout_ms);
+  auto response =
+      co_await delete_topics(context.shard, context.request, *context.peer, request.timeout_ms);
   if (response) {
     context.answer(*response);
     co_return;

@@ -1,5 +1,5 @@
-// OffsetForLeaderEpoch (key 23), v2 to v4: where an epoch ended in the leader's log (KIP-101, KIP-320). v3 carries a
-// replica id, v4 is flexible.
+// OffsetForLeaderEpoch (key 23), v2 to v4: where an epoch ended in the leader's log (KIP-101,
+// KIP-320). v3 carries a replica id, v4 is flexible.
 #include <map>
 #include <vector>
 
@@ -61,9 +61,9 @@ io::Task<void> serve(RequestContext context, wire::OffsetForLeaderEpochRequest r
       } else if (place->partition->leader != shard.config.node_id) {
         answer.error_code = static_cast<std::int16_t>(ErrorCode::not_leader_or_follower);
       } else {
-        by_owner[shard.owner_of(place->id)].push_back({response.topics.size() - 1, topic_answer.partitions.size() - 1,
-                                                       place->id, partition.current_leader_epoch,
-                                                       partition.leader_epoch});
+        by_owner[shard.owner_of(place->id)].push_back(
+            {response.topics.size() - 1, topic_answer.partitions.size() - 1, place->id,
+             partition.current_leader_epoch, partition.leader_epoch});
       }
     }
   }
@@ -71,7 +71,7 @@ io::Task<void> serve(RequestContext context, wire::OffsetForLeaderEpochRequest r
     Shard* there = &shard.sibling(owner);
     const auto found = co_await io::call_on<std::vector<Found>>(
         shard.env, owner,
-        [there, queries = std::move(queries)]() mutable { return find_all(there, std::move(queries)); });
+        [there, mine = std::move(queries)]() mutable { return find_all(there, std::move(mine)); });
     for (const Found& one : found) {
       auto& answer = response.topics[one.topic].partitions[one.partition];
       answer.error_code = static_cast<std::int16_t>(one.error);

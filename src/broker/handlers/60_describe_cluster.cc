@@ -1,4 +1,5 @@
-// DescribeCluster (key 60), v0 to v2: brokers and controller. v1 asks for a type of endpoint, v2 for fenced brokers.
+// DescribeCluster (key 60), v0 to v2: brokers and controller. v1 asks for a type of endpoint, v2
+// for fenced brokers.
 #include "broker/advertised.h"
 #include "broker/handlers/handlers.h"
 #include "broker/topic_answer.h"
@@ -18,10 +19,12 @@ void handle_describe_cluster(RequestContext context) {
   response.cluster_id = image->cluster_id;
   if (request->endpoint_type != kEndpointBrokers) {
     const bool is_known = request->endpoint_type == kEndpointControllers;
-    response.error_code = static_cast<std::int16_t>(is_known ? wire::ErrorCode::mismatched_endpoint_type
-                                                             : wire::ErrorCode::unsupported_endpoint_type);
-    response.error_message = is_known ? "this is a broker: ask a controller for the endpoints of controllers"
-                                      : "there is no such type of endpoint";
+    response.error_code =
+        static_cast<std::int16_t>(is_known ? wire::ErrorCode::mismatched_endpoint_type
+                                           : wire::ErrorCode::unsupported_endpoint_type);
+    response.error_message =
+        is_known ? "this is a broker: ask a controller for the endpoints of controllers"
+                 : "there is no such type of endpoint";
     response.endpoint_type = kEndpointBrokers;
     return context.answer(response);
   }

@@ -1,5 +1,6 @@
-// DescribeTopicPartitions (key 75), v0: partitions with their eligible leader replicas, page by page (KIP-966). Topics
-// come by name; an answer ends at the limit with a cursor from which the next request goes on.
+// DescribeTopicPartitions (key 75), v0: partitions with their eligible leader replicas, page by
+// page (KIP-966). Topics come by name; an answer ends at the limit with a cursor from which the
+// next request goes on.
 #include <algorithm>
 #include <set>
 #include <string>
@@ -37,7 +38,8 @@ void handle_describe_topic_partitions(RequestContext context) {
     }
   }
 
-  std::int32_t room = std::clamp(request->response_partition_limit, 1, shard.config.describe_partitions_max);
+  std::int32_t room =
+      std::clamp(request->response_partition_limit, 1, shard.config.describe_partitions_max);
   for (const std::string& name : names) {
     const metadata::TopicImage* topic = image->topics->find(name);
     if (room == 0 && topic) {
@@ -59,7 +61,8 @@ void handle_describe_topic_partitions(RequestContext context) {
     std::int32_t index = first_partition;
     first_partition = 0;
     for (; index < count && room > 0; ++index, --room) {
-      const metadata::PartitionImage& partition = topic->partitions[static_cast<std::size_t>(index)];
+      const metadata::PartitionImage& partition =
+          topic->partitions[static_cast<std::size_t>(index)];
       auto& described = answer.partitions.emplace_back();
       describe_partition(*image, partition, index, described);
       described.eligible_leader_replicas = partition.elr;

@@ -1,0 +1,157 @@
+// DescribeConfigs (key 32), v1 to v4, of topics and of brokers. v1 has synonyms, v3 documentation
+// and types, v4 is flexible. Every config that exists is shown with its value and where the value
+// comes from.
+#include <algorithm>
+
+#include "broker/handlers/handlers.h"
+#include "broker/topic_answer.h"
+#include "metadata/config_definitions.h"
+#include "wire/messages/describe_configs_request.h"
+#include "wire/messages/describe_configs_response.h"
+
+namespace ottla::broker {
+namespace {
+
+using metadata::ConfigDefinition;
+using metadata::ConfigMap;
+using metadata::ResourceType;
+using wire::ErrorCode;
+using Result = wire::DescribeConfigsResponse::DescribeConfigsResult;
+
+// Kafka's numbers for where a value comes from.
+enum class Source : std::int8_t {
+  topic = 1,
+  dynamic_broker = 2,
+  dynamic_default_broker = 3,
+  static_broker = 4,
+  standard = 5,
+};
+
+// One place where a value may stand, the strongest first.
+struct Place {
+  const ConfigMap* configs;
+  std::string_view name;  // of the config there
+  Source source;
+};
+
+void describe(const ConfigDefinition& definition, const std::vector<Place>& places,
+              bool is_read_only, const wire::DescribeConfigsRequest& request, Result& result) {
+  auto& entry = result.configs.emplace_back();
+  entry.name = definition.name;
+  entry.read_only = is_read_only;
+  entry.is_sensitive = definition.type == metadata::ConfigType::password;
+  entry.config_type = static_cast<std::int8_t>(definition.type);
+  entry.documentation = request.include_documentation
+                            ? std::optional(std::string(definition.documentation))
+                            : std::nullopt;
+  bool is_found = false;
+  const auto add = [&](std::string_view name, std::optional<std::string> value, Source source) {
+    if (entry.is_sensitive) value = std::nullopt;
+    if (!std::exchange(is_found, true)) {
+      entry.value = value;
+      entry.config_source = static_cast<std::int8_t>(source);
+    }
+    if (!request.include_synonyms) return;
+    auto& synonym = entry.synonyms.emplace_back();
+    synonym.name = name;
+    synonym.value = std::move(value);
+    synonym.source = static_cast<std::int8_t>(source);
+  };
+  for (const Place& place : places) {
+    if (place.name.empty()) continue;
+    if (const auto at = place.configs->find(place.name); at != place.configs->end()) {
+      add(place.name, at->second, place.source);
+    }
+  }
+  auto standard = definition.default_is_null ? std::nullopt
+                                             : std::optional(std::string(definition.default_value));
+  add(definition.node_name.empty() ? definition.name : definition.node_name, std::move(standard),
+      Source::standard);
+}
+
+bool is_wanted(const wire::DescribeConfigsRequest::DescribeConfigsResource& resource,
+               std::string_view name) {
+  if (!resource.configuration_keys) return true;
+  return std::ranges::find(*resource.configuration_keys, name) !=
+         resource.configuration_keys->end();
+}
+
+void fail(Result& result, ErrorCode code, std::string message) {
+  result.error_code = static_cast<std::int16_t>(code);
+  result.error_message = std::move(message);
+}
+
+}  // namespace
+
+void handle_describe_configs(RequestContext context) {
+  const auto request = context.decode<wire::DescribeConfigsRequest>();
+  if (!request) return;
+  Shard& shard = context.shard;
+  const metadata::ImagePtr image = shard.image();
+  const ConfigMap& node = shard.config.broker_configs;
+  const ConfigMap& cluster = image->configs->of(ResourceType::broker, "");
+  wire::DescribeConfigsResponse response;
+  for (const auto& resource : request->resources) {
+    Result& result = response.results.emplace_back();
+    result.resource_type = resource.resource_type;
+    result.resource_name = resource.resource_name;
+    result.error_message = std::nullopt;
+    switch (static_cast<ResourceType>(resource.resource_type)) {
+      case ResourceType::topic: {
+        if (!image->topics->find(resource.resource_name)) {
+          const ErrorCode missing = missing_topic_error(resource.resource_name);
+          fail(result, missing,
+               missing == ErrorCode::invalid_topic_exception
+                   ? "The name is not legal for a topic."
+                   : "This server does not host this topic-partition.");
+          break;
+        }
+        const ConfigMap& own = image->configs->of(ResourceType::topic, resource.resource_name);
+        for (const ConfigDefinition& definition : metadata::topic_configs()) {
+          if (!is_wanted(resource, definition.name)) continue;
+          describe(definition,
+                   {{&own, definition.name, Source::topic},
+                    {&cluster, definition.node_name, Source::dynamic_default_broker},
+                    {&node, definition.node_name, Source::static_broker}},
+                   false, *request, result);
+        }
+        break;
+      }
+      case ResourceType::broker: {
+        const bool is_default = resource.resource_name.empty();
+        if (!is_default && resource.resource_name != std::to_string(shard.config.node_id)) {
+          fail(result, ErrorCode::invalid_request,
+               "Unexpected broker id, expected " + std::to_string(shard.config.node_id) +
+                   " or empty string, but received " + resource.resource_name);
+          break;
+        }
+        const ConfigMap& dynamic = image->configs->of(ResourceType::broker, resource.resource_name);
+        for (const ConfigDefinition& definition : metadata::broker_configs()) {
+          if (!is_wanted(resource, definition.name)) continue;
+          if (is_default) {  // of the defaults of all brokers only what was set is shown
+            if (cluster.contains(definition.name)) {
+              describe(definition, {{&cluster, definition.name, Source::dynamic_default_broker}},
+                       false, *request, result);
+            }
+            continue;
+          }
+          describe(definition,
+                   {{&dynamic, definition.name, Source::dynamic_broker},
+                    {&cluster, definition.name, Source::dynamic_default_broker},
+                    {&node, definition.name, Source::static_broker}},
+                   definition.is_read_only, *request, result);
+        }
+        break;
+      }
+      case ResourceType::broker_logger:
+      case ResourceType::client_metrics:
+      case ResourceType::group:
+      default:
+        fail(result, ErrorCode::invalid_request, "This kind of resource has no configs here yet.");
+        break;
+    }
+  }
+  context.answer(response);
+}
+
+}  // namespace ottla::broker

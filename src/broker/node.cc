@@ -1,0 +1,627 @@
+#include "broker/node.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "broker/broker_service.h"
+#include "broker/controller.h"
+#include "broker/shard.h"
+#include "consensus/format.h"
+#include "consensus/metadata_log.h"
+#include "metadata/broker_lifecycle.h"
+#include "metadata/controller_server.h"
+#include "metadata/features.h"
+#include "metadata/forwarder.h"
+#include "metadata/observer.h"
+#include "rpc/acceptor.h"
+#include "rpc/server_connection.h"
+#include "storage/recovery.h"
+
+namespace ottla::broker {
+namespace {
+
+constexpr io::Duration kHandOverPatience = std::chrono::seconds(2);
+constexpr std::uint64_t kControllerMemoryBytes = 64 << 20;
+constexpr std::string_view kControllerListener = "CONTROLLER";
+const io::Endpoint kInProcessController{
+    "127.0.0.1", 9093};  // what the voter record says without a port of its own
+
+int exit_code_of(const io::Error& error) {
+  return static_cast<int>(error.kind == io::ErrorKind::in_use ? ExitCode::in_use
+                                                              : ExitCode::failed);
+}
+
+}  // namespace
+
+// One shard's part of the broker half. Made and used on that shard.
+struct ShardPart {
+  ShardPart(io::Env& shard_env, const NodeConfig& node_config, Controller& controller,
+            std::shared_ptr<storage::Store> store)
+      : shard(shard_env, node_config, controller, std::move(store)),
+        service(shard),
+        budget(shard_env.executor, node_config.queued_bytes_max),
+        context{shard_env, service, node_config.server, receive, budget} {}
+
+  Shard shard;
+  BrokerService service;
+  rpc::ReceiveBuffer receive;
+  rpc::MemoryBudget budget;
+  rpc::ServerContext context;
+  std::vector<std::unique_ptr<rpc::Acceptor>>
+      acceptors;  // one a listener, in the order of the configuration
+};
+
+class ControllerProxy;
+
+// What a shard shows to shard 0, which calls for it.
+struct ShardSlot {
+  io::Env* env = nullptr;
+  io::Event* done = nullptr;  // set when the node has ended
+  std::unique_ptr<ControllerProxy> controller;
+  std::unique_ptr<ShardPart> part;
+};
+
+class NodeMeetingPoint {
+ public:
+  NodeMeetingPoint(const NodeConfig& node_config, NodeCallbacks node_callbacks)
+      : config(node_config), callbacks(std::move(node_callbacks)) {}
+  const NodeConfig config;
+  const NodeCallbacks callbacks;
+  // of shard 0
+  std::map<unsigned, ShardSlot*> slots;
+  io::Event* arrived = nullptr;
+  int exit_code = 0;
+};
+
+std::shared_ptr<NodeMeetingPoint> make_meeting_point(const NodeConfig& config,
+                                                     NodeCallbacks callbacks) {
+  return std::make_shared<NodeMeetingPoint>(config, std::move(callbacks));
+}
+
+// The broker half's way to the controller half inside one process: each connection is a channel
+// whose other end the controller serves.
+class InProcessLink final : public metadata::ControllerLink {
+ public:
+  InProcessLink(io::Env& env, metadata::ControllerServer& server)
+      : env_(env),
+        budget_(env.executor, kControllerMemoryBytes),
+        context_{env, server, rpc::ServerLimits{}, receive_, budget_},
+        tasks_(env.executor) {}
+
+  io::Task<io::Result<std::unique_ptr<io::Connection>>> connect() override {
+    io::ChannelPair pair = io::make_channel(env_.executor);
+    auto served = std::make_shared<rpc::ServerConnection>(context_, std::move(pair.second),
+                                                          std::string(kControllerListener));
+    tasks_.spawn(serve(std::move(served)));
+    co_return std::move(pair.first);
+  }
+  rpc::ServerContext& context() { return context_; }
+  io::Task<void> join() { return tasks_.join(); }
+
+ private:
+  static io::Task<void> serve(std::shared_ptr<rpc::ServerConnection> connection) {
+    co_await connection->run();
+  }
+
+  io::Env& env_;
+  rpc::ReceiveBuffer receive_;
+  rpc::MemoryBudget budget_;
+  rpc::ServerContext context_;
+  io::TaskGroup tasks_;
+};
+
+// The controller half and its neighbours on shard 0.
+struct ControllerHalf {
+  std::unique_ptr<storage::LogFolder> folder;
+  std::unique_ptr<metadata::ControllerServer> server;
+  std::unique_ptr<InProcessLink> link;
+  std::unique_ptr<metadata::Observer> observer;
+  std::unique_ptr<metadata::BrokerLifecycle> lifecycle;
+  std::unique_ptr<metadata::Forwarder> forwarder;
+  std::unique_ptr<rpc::Acceptor> controller_port;
+};
+
+// broker::Controller of one shard: hops to shard 0.
+class ControllerProxy final : public Controller {
+ public:
+  ControllerProxy(io::Env& env, ShardSlot& slot, ControllerHalf& half)
+      : env_(env), slot_(slot), half_(half) {}
+
+  io::Task<io::Result<Slice>> forward(rpc::Request request, rpc::Peer peer) override {
+    ControllerHalf* half = &half_;
+    return io::call_on<io::Result<Slice>>(
+        env_, 0,
+        [half, request = std::move(request), host = std::move(peer.remote.host)]() mutable {
+          return half->forwarder->forward(std::move(request.frame), request.api_key,
+                                          request.api_version, std::move(host));
+        });
+  }
+
+  io::Task<io::Result<ProducerId>> next_producer_id() override {
+    ControllerHalf* half = &half_;
+    return io::call_on<io::Result<ProducerId>>(
+        env_, 0, [half] { return half->forwarder->next_producer_id(); });
+  }
+
+  io::Task<bool> wait_for_image(std::function<bool(const metadata::Image&)> seen,
+                                io::Instant deadline) override {
+    Shard& shard = slot_.part->shard;
+    while (!seen(*shard.image())) {
+      if (!co_await shard.image_changed().wait_until(env_.clock, deadline))
+        co_return seen(*shard.image());
+    }
+    co_return true;
+  }
+
+ private:
+  io::Env& env_;
+  ShardSlot& slot_;
+  ControllerHalf& half_;
+};
+
+namespace {
+
+// Shard 0's conduct of the whole node.
+class Node {
+ public:
+  Node(io::Env& env, NodeMeetingPoint& meeting)
+      : env_(env),
+        meeting_(meeting),
+        config_(meeting.config),
+        ending_(env.executor),
+        tasks_(env.executor) {}
+
+  io::Task<int> run() {
+    auto started = co_await start();
+    if (!started) {
+      if (!env_.stop.is_set() || started.error().kind != io::ErrorKind::timed_out) {
+        env_.logger.error("the node can't start: {}", started.error().message);
+      }
+      meeting_.exit_code = env_.stop.is_set() ? 0 : exit_code_of(started.error());
+      is_clean_ = is_clean_ && meeting_.exit_code == 0;
+    } else {
+      co_await ending_.wait();
+    }
+    co_await stop();
+    co_return meeting_.exit_code;
+  }
+
+ private:
+  // Something happened after which the node must not go on.
+  void fail(std::string_view why) {
+    env_.logger.error("the node stops: {}", why);
+    meeting_.exit_code = static_cast<int>(ExitCode::failed);
+    is_clean_ = false;
+    ending_.set();
+  }
+
+  io::Task<io::Result<>> start() {
+    tasks_.spawn(end_when_asked());
+    if (auto opened = co_await open_folder(); !opened) co_return opened;
+    if (auto served = co_await start_controller(); !served) co_return served;
+    if (auto made = co_await make_shards(); !made) co_return made;
+    tasks_.spawn(follow_metadata());
+    if (auto bound = co_await bind_ports(); !bound) co_return bound;
+    if (auto registered = co_await half_.lifecycle->register_broker(); !registered)
+      co_return registered;
+    if (auto aside = co_await half_.folder->set_aside_others(stores_[0]); !aside) co_return aside;
+    tasks_.spawn(half_.folder->keep_checkpoints(stores_));
+    is_clean_ = true;
+    if (auto unfenced = co_await half_.lifecycle->unfence(); !unfenced) co_return unfenced;
+    tasks_.spawn(stay_alive());
+    is_alive_ = true;
+    co_await wait_until_led();
+    co_await on_every_shard([](ShardPart& part) {
+      for (auto& acceptor : part.acceptors) acceptor->start();
+    });
+    is_serving_ = true;
+    tell_ready();
+    co_return io::Result<>{};
+  }
+
+  io::Task<void> end_when_asked() {
+    co_await env_.stop.wait();
+    ending_.set();
+  }
+
+  // --- folder
+
+  io::Task<io::Result<>> open_folder() {
+    consensus::FormatOptions format{.cluster_id = config_.cluster_id,
+                                    .node_id = config_.node_id,
+                                    .endpoints = voter_endpoints()};
+    for (const metadata::Record& record : metadata_bootstrap(false)) {
+      format.bootstrap_records.push_back(metadata::encode_record(record));
+    }
+    if (auto formatted =
+            co_await consensus::format_if_empty(env_, config_.log_dir, std::move(format));
+        !formatted) {
+      co_return formatted;
+    }
+    storage::RecoverySettings settings{.path = config_.log_dir,
+                                       .cluster_id = std::nullopt,
+                                       .node_id = config_.node_id,
+                                       .shards = env_.shards.count(),
+                                       .limits = config_.store};
+    if (!config_.cluster_id.empty()) settings.cluster_id = config_.cluster_id;
+    auto folder = co_await storage::recover_log_dir(env_, std::move(settings));
+    if (!folder) co_return std::unexpected(folder.error());
+    half_.folder = std::move(*folder);
+    for (const std::string& damage : half_.folder->report().damages)
+      env_.logger.error("damaged: {}", damage);
+    stores_.resize(env_.shards.count());
+    for (const auto& [index, slot] : meeting_.slots) {
+      storage::LogFolder* opened = half_.folder.get();
+      ShardSlot* there = slot;
+      auto store = co_await io::call_on<io::Result<std::shared_ptr<storage::Store>>>(
+          env_, index, [opened, there] { return opened->open_store(*there->env); });
+      if (!store) co_return std::unexpected(store.error());
+      stores_[index] = std::move(*store);
+      // tells shard 0 from wherever it happens
+      stores_[index]->on_fenced([this, from = slot->env](const io::Error& error) {
+        from->shards.post(0, [this, message = error.message] { fail(message); });
+      });
+    }
+    co_return io::Result<>{};
+  }
+
+  std::vector<consensus::VoterEndpoint> voter_endpoints() const {
+    for (const ListenerConfig& listener : config_.listeners) {
+      if (!listener.is_controller) continue;
+      const io::Endpoint at = listener.advertised.value_or(listener.bind);
+      return {{listener.name, at.host.empty() ? "127.0.0.1" : at.host, at.port}};
+    }
+    return {
+        {std::string(kControllerListener), kInProcessController.host, kInProcessController.port}};
+  }
+
+  // The levels of a new cluster's features; in the log they come as one transaction, with the
+  // config that eligible leader replicas ask for (interop notes, B.7).
+  static std::vector<metadata::Record> metadata_bootstrap(bool for_log) {
+    std::vector<metadata::Record> records;
+    const auto add = [&](const metadata::FeatureRange& feature) {
+      wire::FeatureLevelRecord record;
+      record.name = feature.name;
+      record.feature_level = feature.initial_level;
+      records.emplace_back(std::move(record));
+    };
+    if (for_log) {
+      wire::BeginTransactionRecord begin;
+      begin.name = "Bootstrap records";
+      records.emplace_back(std::move(begin));
+    }
+    for (const auto& feature : metadata::supported_features()) {
+      if (feature.name == metadata::kMetadataVersion) add(feature);
+    }
+    for (const auto& feature : metadata::supported_features()) {
+      if (feature.name != metadata::kMetadataVersion && feature.name != metadata::kKraftVersion)
+        add(feature);
+    }
+    if (for_log) {
+      wire::ConfigRecord config;
+      config.resource_type = static_cast<std::int8_t>(metadata::ResourceType::broker);
+      config.name = "min.insync.replicas";
+      config.value = "1";
+      records.emplace_back(std::move(config));
+      records.emplace_back(wire::EndTransactionRecord{});
+    }
+    return records;
+  }
+
+  // --- controller half
+
+  io::Task<io::Result<>> start_controller() {
+    auto loaded = half_.folder->take({metadata::kMetadataTopicId, 0});
+    if (!loaded) {
+      co_return std::unexpected(io::Error{
+          io::ErrorKind::invalid,
+          fmt::format("{} has no metadata partition: is it a log dir of a broker without a "
+                      "controller?",
+                      config_.log_dir)});
+    }
+    auto partition = stores_[0]->open(std::move(*loaded), storage::LogConfig{});
+    consensus::MetadataLogOptions options{
+        .directory = fmt::format("{}/{}-0", config_.log_dir, metadata::kMetadataTopic),
+        .node_id = config_.node_id,
+        .directory_id = half_.folder->directory_id(),
+        .endpoints = voter_endpoints()};
+    auto log =
+        co_await consensus::MetadataLog::open(env_, std::move(partition), std::move(options));
+    if (!log) co_return std::unexpected(log.error());
+    cluster_id_ = half_.folder->cluster_id();
+    half_.server = std::make_unique<metadata::ControllerServer>(
+        env_, std::move(*log),
+        metadata::ControllerOptions{
+            .cluster_id = cluster_id_,
+            .num_partitions = config_.num_partitions,
+            .default_replication_factor = config_.default_replication_factor,
+            .node_configs = config_.broker_configs,
+            .own_broker = config_.node_id});
+    if (auto started = co_await half_.server->start(metadata_bootstrap(true)); !started)
+      co_return started;
+    half_.link = std::make_unique<InProcessLink>(env_, *half_.server);
+    half_.observer = std::make_unique<metadata::Observer>(
+        env_, *half_.link,
+        metadata::ObserverOptions{cluster_id_, config_.node_id, half_.folder->directory_id()},
+        [this](metadata::ImagePtr image) { return publish(std::move(image)); });
+    // Nothing that was acknowledged is missing unless recovery had to cut: then the epoch of the
+    // last incarnation may be claimed, whether the stop was clean or not.
+    const auto before = half_.server->image()->brokers.find(config_.node_id);
+    const bool is_complete =
+        !half_.folder->report().was_lossy && before != half_.server->image()->brokers.end();
+    half_.lifecycle = std::make_unique<metadata::BrokerLifecycle>(
+        env_, *half_.link,
+        metadata::LifecycleOptions{
+            .cluster_id = cluster_id_,
+            .node_id = config_.node_id,
+            .incarnation_id = env_.random.uuid(),
+            .directories = {half_.folder->directory_id()},
+            .endpoints = registered_endpoints(),
+            .rack = config_.rack.empty() ? std::nullopt : std::optional(config_.rack),
+            .previous_epoch = is_complete ? before->second.epoch : -1},
+        [this] { return half_.observer->applied_offset(); }, half_.observer->advanced());
+    half_.forwarder = std::make_unique<metadata::Forwarder>(
+        env_, *half_.link, config_.node_id, [this] { return half_.lifecycle->epoch(); });
+    co_return io::Result<>{};
+  }
+
+  // What other brokers would be told; clients of this node are told the address that they used
+  // themselves.
+  std::vector<metadata::EndpointImage> registered_endpoints() const {
+    std::vector<metadata::EndpointImage> endpoints;
+    for (const ListenerConfig& listener : config_.listeners) {
+      if (listener.is_controller) continue;
+      const io::Endpoint at = listener.advertised.value_or(listener.bind);
+      endpoints.push_back({listener.name, at.host.empty() ? "127.0.0.1" : at.host, at.port, 0});
+    }
+    return endpoints;
+  }
+
+  io::Task<void> follow_metadata() {
+    const auto result = co_await half_.observer->run();
+    if (!result)
+      fail(fmt::format("the metadata log can't be followed: {}", result.error().message));
+  }
+
+  io::Task<void> stay_alive() {
+    const bool is_ours = co_await half_.lifecycle->keep_alive();
+    if (!is_ours) fail("another process has registered with this node's id");
+  }
+
+  // --- shards
+
+  template <class F>
+  io::Task<void> on_every_shard(F what) {
+    for (const auto& [index, slot] : meeting_.slots) {
+      ShardSlot* there = slot;
+      co_await io::call_on<int>(env_, index, [there, what] { return apply(there, what); });
+    }
+  }
+  template <class F>
+  static io::Task<int> apply(ShardSlot* slot, F what) {
+    if (slot->part) what(*slot->part);
+    co_return 0;
+  }
+
+  io::Task<io::Result<>> make_shards() {
+    for (const auto& [index, slot] : meeting_.slots) {
+      ShardSlot* there = slot;
+      co_await io::call_on<int>(env_, index, [this, there, store = stores_[index]] {
+        return make_part(this, there, store);
+      });
+    }
+    std::vector<Shard*> siblings;
+    for (const auto& [index, slot] : meeting_.slots) siblings.push_back(&slot->part->shard);
+    co_await on_every_shard([siblings](ShardPart& part) { part.shard.set_siblings(siblings); });
+    co_return io::Result<>{};
+  }
+
+  static io::Task<int> make_part(Node* node, ShardSlot* slot,
+                                 std::shared_ptr<storage::Store> store) {
+    slot->controller = std::make_unique<ControllerProxy>(*slot->env, *slot, node->half_);
+    slot->part =
+        std::make_unique<ShardPart>(*slot->env, node->config_, *slot->controller, std::move(store));
+    co_return 0;
+  }
+
+  // Shows an image to all shards; partitions that recovery found go to their owners first.
+  io::Task<io::Result<>> publish(metadata::ImagePtr image) {
+    std::map<unsigned, std::vector<storage::LoadedPartition>> found;
+    const bool has_new_topics = !published_ || published_->topics != image->topics;
+    if (has_new_topics && !half_.folder->found().empty()) {
+      for (const TopicIdPartition& id : half_.folder->found()) {
+        const metadata::TopicImage* topic = image->topics->find(id.topic_id);
+        if (!topic || static_cast<std::size_t>(id.partition) >= topic->partitions.size()) continue;
+        const unsigned owner = meeting_.slots.at(0)->part->shard.owner_of(id);
+        if (auto loaded = half_.folder->take(id)) found[owner].push_back(std::move(*loaded));
+      }
+    }
+    io::Result<> result;
+    for (const auto& [index, slot] : meeting_.slots) {
+      ShardSlot* there = slot;
+      auto published = co_await io::call_on<io::Result<>>(
+          env_, index, [there, image, loaded = std::move(found[index])]() mutable {
+            return publish_there(there, std::move(image), std::move(loaded));
+          });
+      if (!published) result = std::move(published);
+    }
+    published_ = std::move(image);
+    image_published_.pulse();
+    co_return result;
+  }
+
+  static io::Task<io::Result<>> publish_there(ShardSlot* slot, metadata::ImagePtr image,
+                                              std::vector<storage::LoadedPartition> loaded) {
+    Shard& shard = slot->part->shard;
+    for (storage::LoadedPartition& partition : loaded)
+      shard.store().open(std::move(partition), storage::LogConfig{});
+    return shard.publish(std::move(image));
+  }
+
+  // Until the image says that this broker is unfenced, so that the first client finds a leader.
+  io::Task<void> wait_until_led() {
+    const auto is_led = [this] {
+      if (!published_) return false;
+      const auto own = published_->brokers.find(config_.node_id);
+      return own != published_->brokers.end() && !own->second.is_fenced;
+    };
+    while (!is_led() && !ending_.is_set()) {
+      co_await image_published_.wait_until(env_.clock,
+                                           env_.clock.now() + std::chrono::milliseconds(100));
+    }
+  }
+
+  // --- ports
+
+  io::Task<io::Result<>> bind_ports() {
+    for (const ListenerConfig& listener : config_.listeners) {
+      io::Endpoint at = listener.bind;
+      if (listener.is_controller) {
+        half_.controller_port =
+            std::make_unique<rpc::Acceptor>(half_.link->context(), listener.name);
+        if (auto bound = co_await half_.controller_port->listen(at); !bound) co_return bound;
+        half_.controller_port->start();
+        continue;
+      }
+      for (const auto& [index, slot] : meeting_.slots) {
+        ShardSlot* there = slot;
+        auto bound = co_await io::call_on<io::Result<io::Endpoint>>(
+            env_, index, [there, name = listener.name, at, most = config_.connections_max] {
+              return bind_there(there, name, at, most);
+            });
+        if (!bound) co_return std::unexpected(bound.error());
+        at.port = bound->port;  // the other shards share the port that the first one got
+        if (index == 0) ready_.listeners.emplace_back(listener.name, *bound);
+      }
+    }
+    co_return io::Result<>{};
+  }
+
+  static io::Task<io::Result<io::Endpoint>> bind_there(ShardSlot* slot, std::string name,
+                                                       io::Endpoint at,
+                                                       std::size_t connections_max) {
+    auto acceptor =
+        std::make_unique<rpc::Acceptor>(slot->part->context, std::move(name), connections_max);
+    auto bound = co_await acceptor->listen(std::move(at));
+    if (!bound) co_return std::unexpected(bound.error());
+    io::Endpoint local = acceptor->local();
+    slot->part->acceptors.push_back(std::move(acceptor));
+    co_return local;
+  }
+
+  void tell_ready() {
+    ready_.cluster_id = cluster_id_;
+    ready_.node_id = config_.node_id;
+    if (meeting_.callbacks.on_ready) meeting_.callbacks.on_ready(ready_);
+  }
+
+  // --- the end
+
+  io::Task<void> stop() {
+    const io::Duration grace = std::chrono::milliseconds(config_.shutdown_grace_ms);
+    for (const auto& [index, slot] : meeting_.slots) {
+      ShardSlot* there = slot;
+      const bool serving = is_serving_;
+      co_await io::call_on<int>(
+          env_, index, [there, grace, serving] { return stop_serving(there, grace, serving); });
+    }
+    if (is_alive_)
+      co_await half_.lifecycle->shut_down(is_clean_ ? kHandOverPatience : io::Duration(0));
+    if (half_.observer) co_await half_.observer->stop();
+    if (half_.forwarder) co_await half_.forwarder->close();
+    for (const auto& [index, slot] : meeting_.slots) {
+      ShardSlot* there = slot;
+      co_await io::call_on<int>(env_, index, [there] { return join_requests(there); });
+    }
+    if (half_.controller_port) co_await half_.controller_port->stop(grace);
+    if (half_.server) co_await half_.server->stop();
+    env_.stop.set();
+    ending_.set();
+    co_await tasks_.join();
+    if (half_.link) co_await half_.link->join();
+    if (half_.folder && is_clean_) {
+      const auto closed = co_await half_.folder->close_clean(stores_, half_.lifecycle->epoch());
+      if (!closed) {
+        env_.logger.error("the logs could not be closed: {}", closed.error().message);
+        meeting_.exit_code = static_cast<int>(ExitCode::failed);
+      }
+    }
+    stores_.clear();
+    for (const auto& [index, slot] : meeting_.slots) {
+      ShardSlot* there = slot;
+      co_await io::call_on<int>(env_, index, [there] { return release(there); });
+    }
+  }
+
+  static io::Task<int> stop_serving(ShardSlot* slot, io::Duration grace, bool was_serving) {
+    if (!slot->part) co_return 0;
+    slot->part->shard.stop_waiting();
+    if (was_serving) {
+      for (auto& acceptor : slot->part->acceptors) co_await acceptor->stop(grace);
+    }
+    co_return 0;
+  }
+  static io::Task<int> join_requests(ShardSlot* slot) {
+    if (slot->part) co_await slot->part->shard.tasks.join();
+    co_return 0;
+  }
+  static io::Task<int> release(ShardSlot* slot) {
+    slot->part.reset();
+    slot->controller.reset();
+    if (slot->done) slot->done->set();
+    co_return 0;
+  }
+
+  io::Env& env_;
+  NodeMeetingPoint& meeting_;
+  const NodeConfig& config_;
+  ControllerHalf half_;
+  std::vector<std::shared_ptr<storage::Store>> stores_;
+  std::string cluster_id_;
+  metadata::ImagePtr published_;
+  io::Event image_published_{env_.executor};
+  NodeReady ready_;
+  bool is_clean_ =
+      false;  // all found is opened, and nothing has failed: the clean marker may be written
+  bool is_alive_ = false;  // heartbeats run
+  bool is_serving_ = false;
+  io::Event ending_;
+  io::TaskGroup tasks_;
+};
+
+io::Task<int> run_first_shard(io::Env& env, std::shared_ptr<NodeMeetingPoint> meeting) {
+  ShardSlot own{.env = &env};
+  io::Event arrived(env.executor);
+  meeting->slots[0] = &own;
+  meeting->arrived = &arrived;
+  // others may have come before this one did
+  while (meeting->slots.size() < env.shards.count()) {
+    arrived.reset();
+    co_await arrived.wait();
+  }
+  Node node(env, *meeting);
+  co_return co_await node.run();
+}
+
+io::Task<int> run_other_shard(io::Env& env, std::shared_ptr<NodeMeetingPoint> meeting) {
+  io::Event done(env.executor);
+  ShardSlot own{.env = &env, .done = &done};
+  env.shards.post(0, [meeting, slot = &own, shard = env.shard] {
+    meeting->slots[shard] = slot;
+    if (meeting->arrived) meeting->arrived->set();
+  });
+  co_await done.wait();
+  co_return 0;
+}
+
+}  // namespace
+
+io::Task<int> run_node(io::Env& env, std::shared_ptr<NodeMeetingPoint> meeting) {
+  return env.shard == 0 ? run_first_shard(env, std::move(meeting))
+                        : run_other_shard(env, std::move(meeting));
+}
+
+}  // namespace ottla::broker
