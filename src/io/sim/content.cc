@@ -262,8 +262,6 @@ Loss Content::lose_power(const DiskOptions& options, Prng& prng) {
     }
   }
   unsynced_.clear();
-  // What lies behind the end must read as zeros if the file grows again.
-  durable_.zero_from(durable_size_);
   rebuild_current();
   return loss;
 }

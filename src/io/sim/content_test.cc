@@ -85,6 +85,28 @@ TEST(Content, a_power_loss_that_keeps_everything_changes_nothing_else_keeps_the_
   }
 }
 
+TEST(Content, what_lies_behind_the_end_after_a_power_loss_reads_as_zeros) {
+  DiskOptions options;
+  options.garbage_sector = 0.3;
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    Prng prng(seed);
+    Content content;
+    const Bytes ones(prng.below(9000), 1);
+    for (int i = 0; i < 5; ++i) {
+      content.write(prng.below(9000), ones);
+      if (prng.chance(0.3)) content.sync(content.mark());
+      if (prng.chance(0.3)) content.truncate(prng.below(9000));
+      if (prng.chance(0.2)) content.sync_failed(content.mark(), prng);
+    }
+    content.lose_power(options, prng);
+    const std::uint64_t size = content.size_bytes();
+    content.truncate(size + 20'000);
+    Bytes behind(20'000, 1);
+    ASSERT_EQ(content.read(size, behind), behind.size());
+    ASSERT_EQ(behind, Bytes(20'000, 0)) << "seed " << seed;
+  }
+}
+
 TEST(SparseBytes, reads_zeros_where_nothing_was_written) {
   SparseBytes bytes;
   const Bytes out(10, 1);

@@ -274,7 +274,6 @@ Result<std::size_t> SimDisk::do_read(Inode& file, const std::string& path, std::
 void SimDisk::process_died() {
   ++deaths_;
   while (!in_flight_.empty()) in_flight_.front().cut_short();
-  locks_.clear();
   // Pages that a failed sync called clean may be evicted at any time; here is a good one.
   std::vector<std::string> paths;
   list_files(*root_, "", paths);

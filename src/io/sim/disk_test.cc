@@ -186,6 +186,20 @@ TEST(PowerLoss, a_rename_between_directories_is_whole_after_both_are_synced) {
   EXPECT_EQ(m.disk.content("y/a"), filled(10, 1));
 }
 
+TEST(PowerLoss, a_rename_replaces_what_was_there_before_it_in_the_other_directory) {
+  Machine m;
+  m.disk.put("x/a", filled(10, 1));
+  m.disk.make_directories("y");
+  m.run_then_lose_power([](Env& env) -> Task<int> {
+    co_await make_file(env, "y/a");
+    static_cast<void>(co_await env.disk.rename("x/a", "y/a"));
+    static_cast<void>(co_await env.disk.sync_directory("x"));
+    co_return co_await env.disk.sync_directory("y") ? 0 : 1;
+  });
+  EXPECT_FALSE(m.disk.exists("x/a"));
+  EXPECT_EQ(m.disk.content("y/a"), filled(10, 1));
+}
+
 TEST(PowerLoss, brings_back_removed_files_in_some_runs) {
   int back = 0;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {

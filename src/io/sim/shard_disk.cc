@@ -19,7 +19,7 @@ DirectoryEntry entry_of(std::string name, const Inode& inode) {
 
 }  // namespace
 
-// Gives the lock back, unless its process died first.
+// Goes with the frame that holds it, so a crash gives the lock back, too.
 class SimFileLock final : public FileLock {
  public:
   SimFileLock(SimDisk& disk, std::string path) : disk_(disk), path_(std::move(path)) {}
