@@ -20,6 +20,14 @@ constexpr std::uint64_t kSendfileBytesMax =
 constexpr std::uint64_t kResidentBytesAhead = 1 << 20;  // brought in from the disk at a time
 constexpr std::size_t kCopyBytes = 64 << 10;
 
+// Goes on when all else that is ready has had its turn.
+struct OthersFirst {
+  Loop& loop;
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> waiter) { loop.post(waiter); }
+  void await_resume() const {}
+};
+
 }  // namespace
 
 struct RealConnection::Readable {
@@ -228,6 +236,8 @@ Task<Result<>> RealConnection::write_range(const FileRange& range, Position& at)
     if (progress == Progress::would_block) {
       wait_for_room();
       co_await Writable{*this};
+    } else if (at.offset < range.size_bytes) {
+      co_await OthersFirst{loop_};  // a fast reader could take a whole segment without a pause
     }
   }
   co_return Result<>{};

@@ -1,5 +1,6 @@
 #include "io/real/loop.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <ctime>
@@ -27,9 +28,10 @@ int wait_precisely(int epoll, epoll_event* events, Duration timeout) {
   if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
   // Where a container forbids it. Rounded up: a timer never fires early, and the loop does not spin
   // before one.
-  const std::int64_t ms = (timeout.count() + 999'999) / 1'000'000;
+  constexpr std::int64_t kMsMax = 1'000'000;
+  const std::int64_t ms = forever ? -1 : std::min(timeout.count() / 1'000'000 + 1, kMsMax);
   return ::epoll_wait(epoll, events, kEventsPerTurnMax,
-                      forever ? -1 : static_cast<int>(std::min<std::int64_t>(ms, 1'000'000)));
+                      timeout == Duration::zero() ? 0 : static_cast<int>(ms));
 }
 
 }  // namespace
@@ -90,7 +92,7 @@ void Loop::run_ready() {
   }
 }
 
-int Loop::wait_for_events(bool may_sleep) {
+void Loop::wait_for_events(bool may_sleep) {
   std::array<epoll_event, kEventsPerTurnMax> events;
   Duration timeout = Duration::zero();
   if (may_sleep && ready_.empty()) {
@@ -109,12 +111,11 @@ int Loop::wait_for_events(bool may_sleep) {
   for (int i = 0; i < count; ++i) {
     if (auto* watch = static_cast<Watch*>(events[i].data.ptr)) watch->on_ready(events[i].events);
   }
-  return count;
 }
 
-void Loop::turn(bool may_sleep) {
-  if (hook_) hook_->before_wait();
-  wait_for_events(may_sleep);
+void Loop::turn() {
+  const bool all_handed_over = hook_ == nullptr || hook_->before_wait();
+  wait_for_events(all_handed_over);
   if (hook_) hook_->after_wait();
   mailbox_.take_all([this](MailboxItem& item) { item.deliver(draining_); });
 }
@@ -123,12 +124,12 @@ void Loop::run() {
   while (!ended_) {
     run_ready();
     if (ended_) break;
-    turn(true);
+    turn();
     clock_.refresh();
     clock_.fire_due();
   }
   draining_ = true;
-  while (outside_ > 0) turn(true);
+  while (outside_ > 0) turn();
   ready_.clear();
   running_.clear();
   destroy_tasks();

@@ -31,8 +31,9 @@ class Watch {
 // Something beside sockets that the loop drives: the disk's ring.
 class TurnHook {
  public:
-  virtual void before_wait() = 0;  // hand over what has been prepared
-  virtual void after_wait() = 0;   // note what has been completed
+  // Hands over what has been prepared; false if something is left, so that the loop does not sleep.
+  virtual bool before_wait() = 0;
+  virtual void after_wait() = 0;  // notes what has been completed
 
  protected:
   ~TurnHook() = default;
@@ -75,8 +76,8 @@ class Loop final : public Executor {
     std::unique_ptr<Callback> callback;
   };
   void run_ready();
-  void turn(bool may_sleep);
-  int wait_for_events(bool may_sleep);
+  void turn();
+  void wait_for_events(bool may_sleep);
 
   FileDescriptor epoll_;
   FileDescriptor wake_;  // an eventfd

@@ -35,8 +35,14 @@ bool Ring::set_up(unsigned flags) {
   if (io_uring_queue_init_params(kEntries, &ring_, &parameters) != 0) return false;
   is_set_up_ = true;
   completed_ = FileDescriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  return completed_.is_open() && io_uring_register_eventfd(&ring_, completed_.get()) == 0 &&
-         loop_.watch(completed_.get(), EPOLLIN, *this) == 0;
+  const bool works = completed_.is_open() &&
+                     io_uring_register_eventfd(&ring_, completed_.get()) == 0 &&
+                     loop_.watch(completed_.get(), EPOLLIN, *this) == 0;
+  if (!works) {
+    io_uring_queue_exit(&ring_);
+    is_set_up_ = false;
+  }
+  return works;
 }
 
 Ring::~Ring() {
@@ -55,8 +61,7 @@ void Ring::start() {
 void Ring::make_room(unsigned count) {
   for (int tries = 0; io_uring_sq_space_left(&ring_) < count; ++tries) {
     OTTLA_CHECK(tries < 1'000'000);
-    before_wait();
-    if (prepared_ > 0) after_wait();
+    if (!before_wait()) after_wait();
   }
 }
 
@@ -81,13 +86,14 @@ void Ring::prepare(const Request& request, Entry& entry, bool linked) {
   loop_.begin_outside();
 }
 
-void Ring::before_wait() {
-  if (prepared_ == 0) return;
+bool Ring::before_wait() {
+  if (prepared_ == 0) return true;
   const int submitted = io_uring_submit(&ring_);
   // EAGAIN and EBUSY: the kernel has no memory just now, or completions wait to be taken. The next
   // turn tries again.
   if (submitted > 0) prepared_ -= static_cast<unsigned>(submitted);
   OTTLA_CHECK(submitted >= 0 || submitted == -EAGAIN || submitted == -EBUSY || submitted == -EINTR);
+  return prepared_ == 0;
 }
 
 void Ring::after_wait() {

@@ -33,7 +33,7 @@ class Ring final : public TurnHook, private Watch {
   // The flush starts when all has been written. After a short write it fails with -ECANCELED.
   Call<2> write_then_sync(int descriptor, std::uint64_t position, ByteView from);
 
-  void before_wait() override;
+  bool before_wait() override;
   void after_wait() override;
 
  private:

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <csignal>
 #include <fmt/format.h>
+#include <pthread.h>
 #include <sched.h>
 #include <thread>
 #include <vector>
@@ -99,6 +100,8 @@ Task<void> Runtime::Shard::run_main(std::function<Task<int>(Env&)> main) {
 }
 
 void Runtime::Shard::run(const std::function<Task<int>(Env&)>& main) {
+  if (env.shard > 0)
+    ::pthread_setname_np(::pthread_self(), fmt::format("shard-{}", env.shard).c_str());
   if (ring) {
     ring->start();
     loop.set_hook(ring.get());

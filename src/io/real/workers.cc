@@ -59,6 +59,7 @@ void Workers::submit(Job& job) {
 }
 
 void* Workers::start(void* self) {
+  ::pthread_setname_np(::pthread_self(), "disk-worker");
   static_cast<Workers*>(self)->serve();
   return nullptr;
 }
