@@ -10,6 +10,7 @@ from harness.server import Kafka, copy_of
 from harness.target import PROJECT, await_leaders, output_of
 
 TOOL_SECONDS_MAX = 180
+TIMES_MAX = 10  # of a partition: timestamps whose offsets are compared
 Answers = collections.namedtuple(
     "Answers", "log high_watermark last_stable_offset log_start aborted offsets"
 )
@@ -194,20 +195,15 @@ def dump_metadata(folder):
         assert record in out, f"no {record} in the metadata log"
 
 
-def answers_of(bootstrap, topic, partition, isolation):
+def answers_of(connection, topic, partition, isolation):
     """What a broker says about a partition, in a form that does not depend on how it cuts its
     answers."""
-    times = {-1, -2, -3}
-    pieces, aborted, offset = (
-        [],
-        set(),
-        wire.list_offset(bootstrap, topic, partition, wire.EARLIEST).offset,
-    )
+    pieces, aborted = [], set()
+    offset = wire.list_offset(connection, topic, partition, wire.EARLIEST).offset
     while True:
-        part = wire.fetch(bootstrap, topic, partition, offset, isolation=isolation, max_wait_ms=10)
-        assert (
-            part.error_code == wire.NONE
-        ), f"{topic}-{partition} at {offset}: error {part.error_code}"
+        part = wire.fetch(connection, topic, partition, offset, isolation=isolation, min_bytes=0)
+        place = f"{topic}-{partition} at {offset}"
+        assert part.error_code == wire.NONE, f"{place}: error {part.error_code}"
         data = bytes(part.records or b"")
         aborted |= {(one.producer_id, one.first_offset) for one in part.aborted_transactions or []}
         whole = wire.whole_batches(data)
@@ -216,33 +212,40 @@ def answers_of(bootstrap, topic, partition, isolation):
         pieces.append(data[: whole[-1][1]])
         offset = whole[-1][2] + 1
     log = b"".join(pieces)
-    for batch in records.read_batches(log)[::7]:
-        times |= {batch.max_timestamp, batch.max_timestamp + 1}
-    offsets = []
-    for timestamp in sorted(times):
-        found = wire.list_offset(bootstrap, topic, partition, timestamp, isolation)
-        offsets.append((timestamp, found.error_code, found.offset, found.timestamp))
     return Answers(
         log,
         part.high_watermark,
         part.last_stable_offset,
         part.log_start_offset,
         frozenset(aborted),
-        offsets,
+        offsets_of(connection, topic, partition, isolation, log),
     )
+
+
+def offsets_of(connection, topic, partition, isolation, log):
+    times = {wire.LATEST, wire.EARLIEST, wire.MAX_TIMESTAMP}
+    batches = records.read_batches(log)
+    for batch in batches[:: 1 + len(batches) // TIMES_MAX]:
+        times |= {batch.max_timestamp, batch.max_timestamp + 1}
+    offsets = []
+    for timestamp in sorted(times):
+        found = wire.list_offset(connection, topic, partition, timestamp, isolation)
+        offsets.append((timestamp, found.error_code, found.offset, found.timestamp))
+    return offsets
 
 
 def all_answers(bootstrap):
     found = {}
-    for topic in wire.metadata(bootstrap).topics:
-        if not topic.name.startswith("__"):  # those change by themselves
-            await_leaders(bootstrap, topic.name, len(topic.partitions))
+    topics = [topic for topic in wire.metadata(bootstrap).topics if not topic.name.startswith("__")]
+    assert topics  # internal ones change by themselves and are left out
+    for topic in topics:
+        await_leaders(bootstrap, topic.name, len(topic.partitions))
+    with wire.Connection(bootstrap) as connection:
+        for topic in topics:
             for partition in range(len(topic.partitions)):
                 for isolation in (0, 1):
-                    found[topic.name, partition, isolation] = answers_of(
-                        bootstrap, topic.name, partition, isolation
-                    )
-    assert found
+                    place = (topic.name, partition, isolation)
+                    found[place] = answers_of(connection, *place)
     return found
 
 

@@ -84,21 +84,25 @@ def make_topic(bootstrap, name, partitions=1, configs=None):
 
 
 def await_leaders(bootstrap, name, partitions=1):
-    """Kafka answers CreateTopics before its broker has applied the new topic; a client sees that
-    as a retriable error."""
+    """Kafka answers CreateTopics before its broker has applied the new topic; a client sees that as
+    a retriable error."""
     deadline = time.monotonic() + TOPIC_READY_SECONDS_MAX
-    while True:
-        found = wire.metadata(bootstrap, [name]).topics[0]
-        if found.error_code == wire.NONE and len(found.partitions) == partitions:
-            if all(
-                wire.list_offset(bootstrap, name, i, wire.LATEST).error_code == wire.NONE
-                for i in range(partitions)
-            ):
-                return
-        assert (
-            time.monotonic() < deadline
-        ), f"topic {name} is not ready after {TOPIC_READY_SECONDS_MAX} s: {found}"
-        time.sleep(0.02)
+    with wire.Connection(bootstrap) as connection:
+        while not has_leaders(connection, name, partitions):
+            assert (
+                time.monotonic() < deadline
+            ), f"topic {name} is not ready after {TOPIC_READY_SECONDS_MAX} s"
+            time.sleep(0.02)
+
+
+def has_leaders(connection, name, partitions):
+    found = wire.metadata(connection, [name]).topics[0]
+    if found.error_code != wire.NONE or len(found.partitions) != partitions:
+        return False
+    return all(
+        wire.list_offset(connection, name, i, wire.LATEST).error_code == wire.NONE
+        for i in range(partitions)
+    )
 
 
 def output_of(command, input_bytes=None, timeout_seconds=60, ok=(0,)):

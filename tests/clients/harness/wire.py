@@ -162,6 +162,9 @@ class Connection:
 
 
 def ask(bootstrap, request, version):
+    """On a connection of its own, or on the one that is given in place of an address."""
+    if isinstance(bootstrap, Connection):
+        return bootstrap.ask(request, version)
     with Connection(bootstrap) as connection:
         return connection.ask(request, version)
 
