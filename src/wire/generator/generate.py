@@ -2,6 +2,7 @@
 
     generate.py --schema DIR --out DIR          write what changed
     generate.py --schema DIR --out DIR --list   print the files that it would write
+    generate.py --schema DIR --out DIR --check  write nothing but the file DIR/schema.ok
 
 Runs at build time; its output is never committed. Only the Python standard library is used.
 """
@@ -263,11 +264,16 @@ def main():
     parser.add_argument("--schema", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
     try:
         files = outputs(schema.load(arguments.schema))
     except SchemaError as error:
         sys.exit(f"generate.py: {error}")
+    if arguments.check:
+        Path(arguments.out).mkdir(parents=True, exist_ok=True)
+        (Path(arguments.out) / "schema.ok").write_text("")
+        return
     for name, text in files.items():
         path = Path(arguments.out) / name
         if arguments.list:
