@@ -59,7 +59,7 @@ enum class JournalKind : std::uint8_t {
   log_start = 3,  // the log now begins at `offset`
   remove = 4,     // the partition is gone
   create = 5,     // body: the topic's name
-  mark = 6,       // nothing; moves the durable end
+  mark = 6,       // files of the shard below sequence `offset` are not needed any more
   // What stands in the last, partial block of a segment that is about to be written again. Offset:
   // the segment's base. Body: uint64 position of the block, then its bytes.
   block = 7,

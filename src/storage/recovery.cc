@@ -26,6 +26,12 @@ Bytes bytes_of(std::string_view text) {
   return {bytes.begin(), bytes.end()};
 }
 
+std::string parent_of(const std::string& path) {
+  const auto slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
 class ShardFolder final : public LogFolder {
  public:
   ShardFolder(io::Env& env, RecoverySettings settings)
@@ -142,10 +148,12 @@ io::Task<io::Result<>> ShardFolder::read_checkpoints() {
 io::Task<io::Result<>> ShardFolder::recover() {
   auto made = co_await env_.disk.make_directory(settings_.path);
   if (!made && made.error().kind != io::ErrorKind::exists) co_return made;
+  auto named = co_await env_.disk.sync_directory(parent_of(settings_.path));
+  if (!named) co_return named;
   auto lock = co_await env_.disk.lock(path(kLockFile));
   if (!lock) {
     if (lock.error().kind == io::ErrorKind::in_use) {
-      lock.error().message = settings_.path + " is in use by another process; stop that one first";
+      lock.error().message = settings_.path + " is locked by another process; stop that one first";
     }
     co_return std::unexpected(std::move(lock.error()));
   }

@@ -214,6 +214,12 @@ io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string dire
   auto entries = co_await env.disk.list(directory);
   if (!entries) co_return std::unexpected(std::move(entries.error()));
   std::vector<FoundFile> files;
+  struct Unreadable {
+    std::string file;
+    JournalFileName name;
+    std::string fault;
+  };
+  std::vector<Unreadable> unreadable;
   for (const io::DirectoryEntry& entry : *entries) {
     const auto name = parse_journal_file_name(entry.name);
     if (!name) continue;
@@ -226,8 +232,7 @@ io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string dire
     auto header = parse_journal_header(*bytes);
     if (!header) {
       if (has_entries_of(*bytes, name->sequence)) {
-        co_return refusal(fmt::format("{}/{}: {}, but there are entries behind it", directory,
-                                      entry.name, header.error().message));
+        unreadable.push_back({entry.name, *name, header.error().message});
       }
       continue;
     }
@@ -275,7 +280,13 @@ io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string dire
          ++at) {
       chain.push_back(&files[at]);
     }
-    const std::uint64_t first_needed = chain.back()->header.first_needed;
+    std::uint64_t first_needed = chain.back()->header.first_needed;
+    for (const FoundFile* file : chain) {
+      for (const JournalEntry& entry : file->content.entries) {
+        if (entry.frame.kind != JournalKind::mark || entry.frame.offset < 0) continue;
+        first_needed = std::max(first_needed, static_cast<std::uint64_t>(entry.frame.offset));
+      }
+    }
     std::erase_if(chain,
                   [&](const FoundFile* file) { return file->header.sequence < first_needed; });
     const bool is_listed =
@@ -287,10 +298,22 @@ io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string dire
                                       directory, journal_file_name(first.shard, first_needed + i)));
       }
     }
+    // One that is about to be used again may have lost its header; one that is needed may not.
+    for (const Unreadable& file : unreadable) {
+      if (file.name.shard != first.shard || file.name.sequence < first_needed ||
+          file.name.sequence > chain.back()->header.sequence + 1) {
+        continue;
+      }
+      co_return refusal(
+          fmt::format("{}/{}: {}, but there are entries behind it; acknowledged "
+                      "records may be only there",
+                      directory, file.file, file.fault));
+    }
     auto judged = judge_chain(chain, directory, found.was_torn);
     if (!judged) co_return std::unexpected(std::move(judged.error()));
     for (const FoundFile* file : chain) {
       for (const JournalEntry& entry : file->content.entries) {
+        if (entry.frame.kind == JournalKind::mark) continue;
         std::string disagreement;
         apply(found.partitions[entry.frame.partition], entry, file->bytes, disagreement);
         if (!disagreement.empty()) {

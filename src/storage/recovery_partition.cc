@@ -11,6 +11,7 @@
 #include "storage/segment_files.h"
 #include "storage/segment_name.h"
 #include "storage/segment_recovery.h"
+#include "storage/segment_sums.h"
 #include "storage/store_recovery_files.h"
 
 namespace ottla::storage {
@@ -36,6 +37,9 @@ class Loader {
   io::Task<io::Result<>> load_last(Offset base, std::uint64_t bytes);
   io::Task<io::Result<bool>> judge_last(std::shared_ptr<io::File> file, Segment& segment,
                                         std::uint64_t bytes);
+  io::Task<io::Result<bool>> complete(std::shared_ptr<io::File> file, Segment& segment,
+                                      std::uint64_t valid_end);
+  io::Task<io::Result<bool>> indexes_are_summed(const SegmentIndexes& indexes);
   io::Task<io::Result<Segment>> rebuild(Offset base, std::uint64_t bytes, bool is_last);
   io::Task<io::Result<>> note_tail(std::shared_ptr<io::File> file, std::uint64_t valid_end,
                                    std::uint64_t bytes);
@@ -100,6 +104,7 @@ io::Task<io::Result<PartitionLoad>> Loader::load() {
   }
   auto producers = co_await load_producers();
   if (!producers) co_return std::unexpected(std::move(producers.error()));
+  partition.names_are_durable = what_.was_clean;
   partition.is_complete_on_disk = what_.was_clean && partition.tail.empty();
   co_return std::move(load_);
 }
@@ -274,7 +279,13 @@ io::Task<io::Result<>> Loader::load_sealed(Offset base, std::uint64_t bytes, Off
   if (is_trusted) {
     auto indexes = co_await load_indexes(disk_, what_.directory, base, bytes, next_base);
     if (!indexes) co_return std::unexpected(std::move(indexes.error()));
-    if (*indexes) {
+    bool is_usable = indexes->has_value();
+    if (is_usable && !what_.was_clean && !what_.is_kafkas) {
+      auto summed = co_await indexes_are_summed(***indexes);
+      if (!summed) co_return std::unexpected(std::move(summed.error()));
+      is_usable = *summed;
+    }
+    if (is_usable) {
       const TimestampOffset greatest = (**indexes)->times.last();
       SegmentFacts facts{
           .base_offset = base,
@@ -286,7 +297,7 @@ io::Task<io::Result<>> Loader::load_sealed(Offset base, std::uint64_t bytes, Off
       co_return io::Result<>();
     }
     env_.logger.info("{}: indexes of segment {}: {}; building them anew", what_.directory, base,
-                     indexes->error().message);
+                     *indexes ? "not summed" : indexes->error().message);
   }
   auto segment = co_await rebuild(base, bytes, false);
   if (!segment) co_return std::unexpected(std::move(segment.error()));
@@ -360,18 +371,71 @@ io::Task<io::Result<bool>> Loader::judge_last(std::shared_ptr<io::File> file, Se
     if (last && verified->batch_count == 0) co_return false;
     valid_end = verified->valid_end;
   }
-  auto tail = co_await load_segment_tail(file, valid_end, segment);
-  if (!tail) co_return std::unexpected(std::move(tail.error()));
-  if (tail->damage) co_return false;
+  if (what_.was_clean) {
+    auto tail = co_await load_segment_tail(file, valid_end, segment);
+    if (!tail) co_return std::unexpected(std::move(tail.error()));
+    if (tail->damage) co_return false;
+  } else {
+    auto completed = co_await complete(file, segment, valid_end);
+    if (!completed || !*completed) co_return completed;
+  }
   auto noted = co_await note_tail(file, valid_end, bytes);
   if (!noted) co_return std::unexpected(std::move(noted.error()));
   co_return true;
 }
 
+// Goes on with the segment's indexes from their last entry, as appending would have.
+io::Task<io::Result<bool>> Loader::complete(std::shared_ptr<io::File> file, Segment& segment,
+                                            std::uint64_t valid_end) {
+  auto indexes = segment.detach_indexes();
+  const std::size_t entries = indexes->offsets.size();
+  SegmentFacts facts{.base_offset = segment.base_offset(), .next_offset = segment.base_offset()};
+  if (entries > 0) {
+    facts.size_bytes = indexes->offsets.entry(entries - 1).position;
+    if (entries > 1) facts.next_offset = indexes->offsets.entry(entries - 2).offset + 1;
+    if (indexes->times.size() > 0) facts.max_timestamp = indexes->times.last();
+    FileBatches first(file, 0, valid_end, kHopPieceBytes);
+    auto batch = co_await first.next_header();
+    if (!batch || !*batch) co_return false;
+    facts.first_timestamp = (*batch)->header.max_timestamp;
+  }
+  FileBatches walk(file, facts.size_bytes, valid_end);
+  segment = Segment(facts, segment.settings());
+  segment.attach_indexes(std::move(indexes));
+  while (true) {
+    auto batch = co_await walk.next_header();
+    if (!batch && !batch.error().is_damage()) co_return std::unexpected(batch.error().io);
+    if (!batch) co_return false;
+    if (!*batch) co_return true;
+    if ((*batch)->header.base_offset < segment.next_offset()) co_return false;
+    segment.append((*batch)->header);
+  }
+}
+
+// Index files have no checksum of their own, and a crash may have come while they were written.
+io::Task<io::Result<bool>> Loader::indexes_are_summed(const SegmentIndexes& indexes) {
+  const Offset base = indexes.offsets.base_offset();
+  auto file = co_await read_small_file(disk_, path(base, SegmentFile::sums), kSumsFileBytesMax);
+  if (!file) {
+    if (file.error().kind == io::ErrorKind::not_found) co_return false;
+    co_return std::unexpected(std::move(file.error()));
+  }
+  const auto sums = SegmentSums::parse(*file, {what_.id, base});
+  co_return sums && sums->offset_index() == FileSum::of(indexes.offsets.serialize()) &&
+      sums->time_index() == FileSum::of(indexes.times.serialize()) &&
+      sums->transaction_index() == FileSum::of(indexes.aborted.serialize());
+}
+
 io::Task<io::Result<>> Loader::load_last(Offset base, std::uint64_t bytes) {
   auto indexes = co_await load_indexes(disk_, what_.directory, base, bytes, std::nullopt);
   if (!indexes) co_return std::unexpected(std::move(indexes.error()));
-  if (*indexes && bytes > 0) {
+  bool is_usable = indexes->has_value() && bytes > 0;
+  if (is_usable && !what_.was_clean) {
+    auto summed = co_await indexes_are_summed(***indexes);
+    if (!summed) co_return std::unexpected(std::move(summed.error()));
+    is_usable = *summed;
+  }
+  if (is_usable) {
     auto file = co_await disk_.open(path(base), {.write = !what_.was_clean});
     if (!file) co_return std::unexpected(std::move(file.error()));
     if (!what_.was_clean) {
@@ -545,8 +609,11 @@ io::Task<io::Result<>> Loader::load_producers() {
   LoadedPartition& partition = load_.partition;
   const TimestampMs now = env_.clock.wall_ms();
   const Offset end = partition.segments_end();
-  auto state = co_await load_snapshot(disk_, what_.directory, partition.log_start_offset,
-                                      std::min(indexed_end_, end), now);
+  // Deleted records that are still there say what their producers did.
+  const Offset begin = partition.segments.empty() ? partition.log_start_offset
+                                                  : partition.segments.front().base_offset();
+  auto state =
+      co_await load_snapshot(disk_, what_.directory, begin, std::min(indexed_end_, end), now);
   if (!state) co_return std::unexpected(std::move(state.error()));
   std::vector<SegmentFacts> facts;
   for (const Segment& segment : partition.segments) facts.push_back(segment.facts());

@@ -43,6 +43,8 @@ struct LoadedPartition {
   // Behind the segments, in order.
   std::vector<LoadedBatch> tail;
   std::vector<DamagedOffsets> damages;
+  // Whether the folder and the names in it are known to be on disk, not just in a cache.
+  bool names_are_durable = false;
   // Indexes and snapshots on disk are complete up to the end, as after a clean stop.
   bool is_complete_on_disk = false;
   // Below it the segments are known to be on disk.

@@ -101,6 +101,11 @@ StoredLog::StoredLog(ShardStore& store, LoadedPartition loaded, const LogConfig&
     segment->is_on_disk = true;
     segments_.push_back(std::move(segment));
   }
+  if (!loaded.names_are_durable) {
+    directory_is_dirty_ = is_new_ = true;
+    is_journaled_ = false;
+    store_.note_root_change();
+  }
   if (segments_.empty()) {
     segments_.push_back(std::make_shared<StoredSegment>(Segment(log_start_, settings_of(config_))));
   }
@@ -169,7 +174,10 @@ LogResult<AppendResult> StoredLog::append(ByteView batch, const wire::BatchHeade
     }
     if (check.outcome != ProducerCheck::Outcome::append) return refuse(check);
   }
-  if (is_truncating_ || !store_.has_room(batch.size())) return std::unexpected(LogError::no_room);
+  if (is_truncating_ || !store_.has_room(batch.size() + creation_bytes()))
+    return std::unexpected(LogError::no_room);
+
+  journal_creation();
 
   wire::BatchHeader placed = header;
   if (options.origin != AppendOrigin::replication) {
@@ -215,6 +223,19 @@ LogResult<AppendResult> StoredLog::append(ByteView batch, const wire::BatchHeade
                              : -1,
       .log_start_offset = log_start_,
       .is_duplicate = false};
+}
+
+std::size_t StoredLog::creation_bytes() const {
+  return is_journaled_ ? 0 : kJournalFrameBytes + name_.topic.size();
+}
+
+void StoredLog::journal_creation() {
+  if (is_journaled_) return;
+  is_journaled_ = true;
+  Journal& journal = store_.journal();
+  auto place = journal.stage(JournalKind::create, id_, 0, -1, name_.topic.size());
+  std::copy(name_.topic.begin(), name_.topic.end(), place.body.mutable_data());
+  journal.seal(place, std::static_pointer_cast<StoredLog>(shared_from_this()), marks_, end_);
 }
 
 void StoredLog::roll_if_full(const wire::BatchHeader& batch) {
@@ -334,10 +355,11 @@ io::Task<LogResult<Offset>> StoredLog::delete_records(Offset offset) {
     co_return std::unexpected(LogError::offset_out_of_range);
   }
   if (offset <= log_start_) co_return log_start_;
-  while (!store_.has_room(0)) {
+  while (!store_.has_room(creation_bytes())) {
     co_await store_.wait_for_room();
     if (is_gone()) co_return std::unexpected(gone());
   }
+  journal_creation();
   Journal& journal = store_.journal();
   journal.seal(journal.stage(JournalKind::log_start, id_, offset, -1, 0),
                std::static_pointer_cast<StoredLog>(alive), marks_, end_);
@@ -367,10 +389,11 @@ io::Task<LogResult<>> StoredLog::truncate_to(Offset offset) {
     StoredLog& log;
     ~Done() { log.is_truncating_ = false; }
   } done{*this};
-  while (!store_.has_room(0)) {
+  while (!store_.has_room(creation_bytes())) {
     co_await store_.wait_for_room();
     if (is_gone()) co_return std::unexpected(gone());
   }
+  journal_creation();
   Journal& journal = store_.journal();
   journal.seal(journal.stage(JournalKind::truncate, id_, offset, -1, 0), alive, marks_, end_);
   if (!co_await journal.flushed()) co_return std::unexpected(LogError::fenced);

@@ -89,6 +89,10 @@ class StoredLog final : public PartitionLog {
 
   // --- for the store
 
+  // Before the first entry of a log whose names may not be on disk. REQUIRES: room for it.
+  void journal_creation();
+  std::size_t creation_bytes() const;
+
   // All below `end` is in the journal, synced.
   void on_flushed(Offset end);
   // Everybody who waits hears of it, once.
@@ -101,14 +105,14 @@ class StoredLog final : public PartitionLog {
   std::size_t unwritten_bytes() const { return unwritten_bytes_; }
   // Whether the files lack something that is durable only in the journal.
   bool needs_sync() const;
-  void mark_created() { is_new_ = directory_is_dirty_ = true; }
 
   // REQUIRES for these: the store's file lock.
   // Hands all durable batches to the files; seals segments that are complete.
   io::Task<io::Result<>> write_out();
   // And makes them readable there, so that memory may be given back.
   io::Task<io::Result<>> settle();
-  // And durable, with names, epochs and a checkpoint of what a restart needs.
+  // After settle(): makes that durable, with names, epochs and what a restart needs. Writes no
+  // batches, so that several logs may sync at a time.
   io::Task<io::Result<>> sync();
   // And leaves the directory as Kafka expects it after a clean stop.
   io::Task<io::Result<>> close_clean();
@@ -159,6 +163,7 @@ class StoredLog final : public PartitionLog {
   io::Task<io::Result<>> write_snapshots(Offset up_to);
   io::Task<io::Result<>> write_snapshot(Offset offset, ProducerSnapshotFiles files);
   io::Task<io::Result<>> sync_names();
+  io::Task<io::Result<>> save_sums(StoredSegment& segment, const SegmentIndexes& indexes);
   io::Task<io::Result<>> save_indexes_up_to(StoredSegment& segment, Offset end);
 
   // reading
@@ -202,6 +207,7 @@ class StoredLog final : public PartitionLog {
   bool epochs_are_dirty_ = false;
   bool directory_is_dirty_ = false;  // names in it, and its own
   bool is_new_ = false;              // partition.metadata is not synced
+  bool is_journaled_ = true;         // a lost folder would be made again
   // Producer state at offsets where one has to be on disk, until it is.
   struct PendingSnapshot {
     Offset offset = 0;

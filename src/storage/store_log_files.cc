@@ -161,19 +161,11 @@ io::Task<io::Result<>> StoredLog::seal(StoredSegment& stored, Offset next_base) 
     stored.readable_bytes = stored.writer->readable_bytes();
   }
   readable_end_ = written_end_;
-  const SegmentIndexes& indexes = stored.segment.indexes();
   auto saved = co_await save_indexes(store_.env().disk, directory_, stored.segment);
   if (!saved) co_return saved;
-  if (stored.sums_are_whole) {
-    stored.sums.set_indexes(indexes.offsets.serialize(), indexes.times.serialize(),
-                            indexes.aborted.serialize());
-    auto summed = co_await write_file_atomically(
-        store_.env().disk, directory_,
-        segment_file_name(stored.segment.base_offset(), SegmentFile::sums),
-        stored.sums.serialize());
-    if (!summed) co_return summed;
-    stored.sums = SegmentSums();
-  }
+  auto summed = co_await save_sums(stored, stored.segment.indexes());
+  if (!summed) co_return summed;
+  stored.sums = SegmentSums();
   auto snapshots = co_await write_snapshots(next_base);
   if (!snapshots) co_return snapshots;
   directory_is_dirty_ = true;
@@ -237,13 +229,14 @@ io::Task<io::Result<>> StoredLog::sync_names() {
 }
 
 io::Task<io::Result<>> StoredLog::sync() {
-  auto settled = co_await settle();
-  if (!settled || is_gone()) co_return settled;
+  if (is_gone()) co_return io::Result<>();
   const Offset end = written_end_;
-  const std::shared_ptr<StoredSegment> stored = segments_.back();
   auto epochs = co_await save_epochs();
   if (!epochs) co_return epochs;
-  if (stored->writer && !stored->writer->is_synced()) {
+  // More than one if an append has begun a new one meanwhile.
+  const std::vector<std::shared_ptr<StoredSegment>> segments = segments_;
+  for (const auto& stored : segments) {
+    if (stored->is_on_disk || !stored->writer || stored->writer->is_synced()) continue;
     auto synced = co_await stored->writer->sync();
     if (!synced) co_return synced;
     ++store_.counters().segment_syncs;
@@ -257,12 +250,11 @@ io::Task<io::Result<>> StoredLog::sync() {
   }
   auto snapshots = co_await write_snapshots(end);
   if (!snapshots) co_return snapshots;
+  const std::shared_ptr<StoredSegment> stored = segments_.back();
   const std::uint64_t bytes = stored->readable_bytes;
-  if (stored == segments_.back() && stored->segment.has_indexes() &&
-      bytes >= indexes_saved_bytes_ + kSaveIndexesEveryBytes) {
+  if (stored->segment.has_indexes() && bytes >= indexes_saved_bytes_ + kSaveIndexesEveryBytes) {
     indexes_saved_bytes_ = bytes;
-    auto saved = co_await save_indexes_up_to(*stored, end);
-    if (!saved) co_return saved;
+    co_return co_await save_indexes_up_to(*stored, end);
   }
   co_return io::Result<>();
 }
@@ -275,10 +267,28 @@ io::Task<io::Result<>> StoredLog::save_indexes_up_to(StoredSegment& stored, Offs
   indexes->times.truncate_to(end);
   indexes->aborted.truncate_to(end);
   part.attach_indexes(std::move(indexes));
-  co_return co_await save_indexes(store_.env().disk, directory_, part);
+  auto saved = co_await save_indexes(store_.env().disk, directory_, part);
+  if (!saved) co_return saved;
+  co_return co_await save_sums(stored, part.indexes());
+}
+
+// Of what is in the segment so far; binds the index files to it.
+io::Task<io::Result<>> StoredLog::save_sums(StoredSegment& stored, const SegmentIndexes& indexes) {
+  if (!stored.sums_are_whole) {
+    co_return co_await remove_file_durably(
+        store_.env().disk, directory_,
+        segment_file_name(stored.segment.base_offset(), SegmentFile::sums));
+  }
+  stored.sums.set_indexes(indexes.offsets.serialize(), indexes.times.serialize(),
+                          indexes.aborted.serialize());
+  co_return co_await write_file_atomically(
+      store_.env().disk, directory_,
+      segment_file_name(stored.segment.base_offset(), SegmentFile::sums), stored.sums.serialize());
 }
 
 io::Task<io::Result<>> StoredLog::close_clean() {
+  auto settled = co_await settle();
+  if (!settled) co_return settled;
   auto synced = co_await sync();
   if (!synced || is_deleted_) co_return synced;
   const std::shared_ptr<StoredSegment> stored = segments_.back();
@@ -294,6 +304,8 @@ io::Task<io::Result<>> StoredLog::close_clean() {
     stored->segment.finish_time_index();
     auto saved = co_await save_indexes(store_.env().disk, directory_, stored->segment);
     if (!saved) co_return saved;
+    auto summed = co_await save_sums(*stored, stored->segment.indexes());
+    if (!summed) co_return summed;
   }
   if (end_ > 0) {
     auto written = co_await write_snapshot(end_, snapshot_of(producers_));
@@ -390,7 +402,7 @@ io::Task<io::Result<>> StoredLog::cut_files(Offset end) {
   std::vector<SegmentFacts> facts;
   for (const auto& segment : segments_) facts.push_back(segment->segment.facts());
   const TimestampMs now = store_.env().clock.wall_ms();
-  auto state = co_await load_snapshot(disk, directory_, log_start_, end_, now);
+  auto state = co_await load_snapshot(disk, directory_, facts.front().base_offset, end_, now);
   if (!state) co_return std::unexpected(std::move(state.error()));
   state =
       co_await replay_producers(disk, directory_, std::move(facts), std::move(*state), end_, now);

@@ -113,15 +113,21 @@ io::Task<io::Result<std::shared_ptr<StoredLog>>> ShardStore::create_one(NewParti
   auto directory = co_await env_.disk.make_directory(path);
   const std::string metadata_path = path + "/" + std::string(kPartitionMetadataFile);
   if (!directory && directory.error().kind == io::ErrorKind::exists) {
+    // Of a creation that a crash cut short there may be anything but records.
     auto metadata = co_await read_small_file(env_.disk, metadata_path, kSmallFileBytesMax);
-    if (metadata) {
-      const auto there = parse_partition_metadata(as_text(*metadata));
-      if (!there || *there != wanted.id.topic_id) {
-        co_return std::unexpected(
-            io::Error{io::ErrorKind::exists, path + " belongs to another topic of the same name"});
-      }
-    } else if (metadata.error().kind != io::ErrorKind::not_found) {
+    if (!metadata && metadata.error().kind != io::ErrorKind::not_found) {
       co_return std::unexpected(std::move(metadata.error()));
+    }
+    const auto there = metadata ? parse_partition_metadata(as_text(*metadata))
+                                : Parsed<Uuid>(format_error("no such file"));
+    auto files = co_await env_.disk.list(path);
+    if (!files) co_return std::unexpected(std::move(files.error()));
+    const bool has_records = std::any_of(files->begin(), files->end(), [](const auto& entry) {
+      return entry.size_bytes > 0 && parse_segment_file_name(entry.name);
+    });
+    if ((there && *there != wanted.id.topic_id) || has_records) {
+      co_return std::unexpected(
+          io::Error{io::ErrorKind::exists, path + " belongs to another topic of the same name"});
     }
   } else if (!directory) {
     co_return std::unexpected(std::move(directory.error()));
@@ -135,7 +141,7 @@ io::Task<io::Result<std::shared_ptr<StoredLog>>> ShardStore::create_one(NewParti
   root_is_dirty_ = true;
 
   // The folder need not be synced: the journal knows of it, and makes it again.
-  while (!journal_.has_room(wanted.name.topic.size())) {
+  while (!journal_.has_room(kJournalFrameBytes + wanted.name.topic.size())) {
     if (is_fenced()) co_return std::unexpected(fence_reason());
     co_await journal_.room();
   }
@@ -144,10 +150,7 @@ io::Task<io::Result<std::shared_ptr<StoredLog>>> ShardStore::create_one(NewParti
   loaded.name = wanted.name;
   loaded.directory = path;
   auto log = std::make_shared<StoredLog>(*this, std::move(loaded), wanted.config);
-  log->mark_created();
-  auto place = journal_.stage(JournalKind::create, wanted.id, 0, -1, wanted.name.topic.size());
-  std::copy(wanted.name.topic.begin(), wanted.name.topic.end(), place.body.mutable_data());
-  journal_.seal(place, log, log->marks(), 0);
+  log->journal_creation();
   logs_.emplace(wanted.id, log);
   note_change();
   co_return log;
@@ -380,6 +383,12 @@ io::Task<io::Result<>> ShardStore::drain_older_files() {
     journal_.seal(journal_.stage(JournalKind::log_start, log->id(), log->log_start_offset(), -1, 0),
                   log, log->marks(), log->log_end_offset());
   }
+  // A start must not miss the files that are about to go.
+  if (!journal_.has_room_for_own(0)) {
+    drain_is_stalled_ = true;
+    co_return io::Result<>();
+  }
+  journal_.seal(journal_.stage(JournalKind::mark, {}, static_cast<Offset>(sequence), -1, 0));
   if (!co_await journal_.flushed()) co_return std::unexpected(fence_reason());
   journal_.release_before(sequence);
   co_return io::Result<>();
