@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kSnapshotFileBytesMax = 1u << 30;
 constexpr std::size_t kReadBytes = 1 << 20;
-constexpr std::int16_t kLeaderChangeVersion = 1;  // of kraft.version 1: with directory ids
+constexpr std::int16_t kLeaderChangeVersion = 0;  // what Kafka 4.3.1 writes; it can't read version 1
 constexpr std::string_view kPartSuffix = ".part";
 
 io::Error invalid(std::string message) { return {io::ErrorKind::invalid, std::move(message)}; }

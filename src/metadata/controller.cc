@@ -301,13 +301,24 @@ void Controller::fence_partitions(NodeId broker, std::vector<Record>& records) c
   }
 }
 
+// A replica may lead if it is in the ISR, or in the ELR (KIP-966: it left the ISR while that was small, and stopped
+// clean). Where both are empty the last known leader may: nobody else can have more.
 void Controller::elect_for(NodeId broker, std::vector<Record>& records) const {
+  const auto holds = [broker](const std::vector<NodeId>& ids) { return std::ranges::find(ids, broker) != ids.end(); };
   for (const auto& [name, topic] : image_->topics->by_name()) {
     for (std::size_t index = 0; index < topic->partitions.size(); ++index) {
       const PartitionImage& partition = topic->partitions[index];
       if (partition.leader != kNoLeader) continue;
-      if (std::ranges::find(partition.isr, broker) == partition.isr.end()) continue;
-      records.emplace_back(change_leader(*topic, index, broker));
+      const bool is_last_known = partition.isr.empty() && partition.elr.empty() && holds(partition.last_known_elr);
+      if (!holds(partition.isr) && !holds(partition.elr) && !is_last_known) continue;
+      auto record = change_leader(*topic, index, broker);
+      if (!holds(partition.isr)) {
+        record.isr = std::vector<NodeId>{broker};
+        record.eligible_leader_replicas = partition.elr;
+        std::erase(*record.eligible_leader_replicas, broker);
+        record.last_known_elr = std::vector<NodeId>();
+      }
+      records.emplace_back(std::move(record));
     }
   }
 }

@@ -79,7 +79,6 @@ ControllerServer::ControllerServer(io::Env& env, std::unique_ptr<consensus::Meta
     : env_(env),
       log_(std::move(log)),
       options_(std::move(options)),
-      session_changed_(env.executor),
       stop_(env.executor),
       tasks_(env.executor) {}
 
@@ -109,6 +108,7 @@ io::Task<io::Result<>> ControllerServer::start(std::vector<Record> bootstrap) {
 
 io::Task<void> ControllerServer::stop() {
   stop_.set();
+  for (io::Event* poll : long_polls_) poll->set();
   co_await tasks_.join();
 }
 
@@ -185,9 +185,7 @@ Decision<wire::BrokerRegistrationResponse> ControllerServer::register_broker(
 
 Decision<wire::BrokerHeartbeatResponse> ControllerServer::heartbeat(
     const wire::BrokerHeartbeatRequest& request, std::int16_t) {
-  auto decision = rules_->heartbeat(request, log_->next_offset() - 1, now_ms());
-  session_changed_.pulse();
-  return decision;
+  return rules_->heartbeat(request, log_->next_offset() - 1, now_ms());
 }
 
 Decision<wire::AllocateProducerIdsResponse> ControllerServer::allocate(
@@ -316,12 +314,14 @@ io::Task<Body> ControllerServer::serve_fetch(std::int16_t version, Slice body) {
   if (is_current_epoch && !has_news() && wanted.fetch_offset >= log.log_start_offset()) {
     WatchHighWatermark watch(env_.executor);
     log.watch(watch);
+    long_polls_.insert(&watch.changed);
     const auto wait_ms = std::clamp<std::int64_t>(request->max_wait_ms, 0, kFetchWaitMsMax);
     const io::Instant deadline = env_.clock.now() + std::chrono::milliseconds(wait_ms);
     while (!has_news() && !stop_.is_set() &&
            co_await watch.changed.wait_until(env_.clock, deadline)) {
       watch.changed.reset();
     }
+    long_polls_.erase(&watch.changed);
   }
 
   auto& topic = response.responses.emplace_back();

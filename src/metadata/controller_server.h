@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -84,8 +85,8 @@ class ControllerServer final : public rpc::Service {
   ControllerOptions options_;
   std::unique_ptr<Controller> rules_;
   std::map<NodeId, ObserverState> observers_;  // who fetches the log, by node id
+  std::set<io::Event*> long_polls_;            // fetches that wait, to be woken at the end
   bool is_writing_snapshot_ = false;
-  io::Event session_changed_;
   io::Event stop_;
   io::TaskGroup tasks_;
 };

@@ -53,9 +53,10 @@ io::Task<io::Result<>> Observer::run() {
   co_return result;
 }
 
-void Observer::stop() {
+io::Task<void> Observer::stop() {
   stopping_ = true;
   stop_.set();
+  co_await channel_.close();  // ends a fetch that waits
 }
 
 io::Task<io::Result<>> Observer::fetch_once() {

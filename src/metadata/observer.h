@@ -31,7 +31,7 @@ class Observer {
   // Follows until stop(); ends early with an error when the log can't be followed (an unknown
   // record), which must stop the node.
   io::Task<io::Result<>> run();
-  void stop();
+  io::Task<void> stop();
 
   // Of the last record that was applied and published.
   Offset applied_offset() const { return applied_offset_; }

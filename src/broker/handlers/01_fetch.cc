@@ -222,9 +222,12 @@ class Fetch {
       auto& data = response.responses.back().partitions.emplace_back();
       data.partition_index = target.partition;
       data.error_code = static_cast<std::int16_t>(read.error);
-      data.high_watermark = read.high_watermark;
-      data.last_stable_offset = read.last_stable_offset;
-      data.log_start_offset = read.log_start_offset;
+      const bool is_known =
+          read.error ==
+          ErrorCode::none;  // with an error Kafka says nothing of where the log stands
+      data.high_watermark = is_known ? read.high_watermark : -1;
+      data.last_stable_offset = is_known ? read.last_stable_offset : -1;
+      data.log_start_offset = is_known ? read.log_start_offset : -1;
       data.aborted_transactions = std::nullopt;
       if (request_.isolation_level == 1 && read.error == ErrorCode::none) {
         auto& aborted = data.aborted_transactions.emplace();

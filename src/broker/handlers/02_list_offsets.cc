@@ -24,6 +24,8 @@ constexpr std::int64_t kEarliestLocal = -4;
 constexpr std::int64_t kLatestTiered = -5;
 constexpr std::int64_t kEarliestPendingUpload = -6;
 
+constexpr std::int16_t kLeaderEpochFrom = 4;
+
 // Since which version a special timestamp may be asked for.
 std::int16_t known_from(std::int64_t timestamp) {
   switch (timestamp) {
@@ -144,7 +146,7 @@ io::Task<void> serve(RequestContext context, wire::ListOffsetsRequest request) {
       answer.error_code = static_cast<std::int16_t>(one.error);
       answer.timestamp = one.timestamp;
       answer.offset = one.offset;
-      answer.leader_epoch = one.leader_epoch;
+      if (context.request.api_version >= kLeaderEpochFrom) answer.leader_epoch = one.leader_epoch;
     }
   }
   context.answer(response);

@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::int16_t kClientNameFrom = 3;
 constexpr std::int16_t kZeroLevelsFrom = 4;
+constexpr std::int16_t kKraftLevel =
+    1;  // of every cluster that this version formats; it stands in control records
 
 // [a-zA-Z0-9] at both ends, and - and . between (KIP-511).
 bool is_software_name(const std::string& text) {
@@ -62,13 +64,15 @@ void handle_api_versions(RequestContext context) {
     }
     const metadata::ImagePtr& image = context.shard.image();
     response.finalized_features_epoch = image->provenance.offset;
-    for (const auto& [name, level] : image->features) {
-      if (level == 0) continue;
+    const auto add = [&](std::string_view name, std::int16_t level) {
+      if (level == 0) return;
       auto& finalized = response.finalized_features.emplace_back();
       finalized.name = name;
       finalized.max_version_level = level;
       finalized.min_version_level = level;
-    }
+    };
+    for (const auto& [name, level] : image->features) add(name, level);
+    add(metadata::kKraftVersion, kKraftLevel);
   }
   context.answer(response);
 }

@@ -65,6 +65,9 @@ void describe(const ConfigDefinition& definition, const std::vector<Place>& plac
   }
   auto standard = definition.default_is_null ? std::nullopt
                                              : std::optional(std::string(definition.default_value));
+  const ConfigDefinition* of_node = metadata::find_broker_config(definition.node_name);
+  if (is_found && of_node && of_node->default_is_null)
+    return;  // the node's setting has no default to be a synonym
   add(definition.node_name.empty() ? definition.name : definition.node_name, std::move(standard),
       Source::standard);
 }
