@@ -41,6 +41,8 @@ int parse_and_run(int argc, const char* const* argv, Invocation& invocation) {
   add_produce(app, invocation);
   add_consume(app, invocation);
   add_log(app, invocation);
+  add_config(app, invocation);
+  add_completion(app, invocation);
   add_version(app, invocation);
   try {
     app.parse(argc, argv);

@@ -15,8 +15,11 @@
 #include "storage/log_directory.h"
 #include "storage/producer_snapshot.h"
 #include "storage/recovery_journals.h"
+#include "storage/offset_index.h"
 #include "storage/segment_name.h"
 #include "storage/segment_sums.h"
+#include "storage/time_index.h"
+#include "storage/transaction_index.h"
 #include "wire/codec.h"
 #include "wire/compression.h"
 #include "wire/control_record.h"
@@ -55,6 +58,8 @@ std::string_view kind_name(storage::JournalKind kind) {
       return "create";
     case JournalKind::mark:
       return "mark";
+    case JournalKind::block:
+      return "block";
   }
   return "unknown";
 }

@@ -14,8 +14,9 @@ constexpr std::string_view kEnvironmentPrefix = "OTTLA_";
 constexpr std::string_view kOwnPrefix = "ottla.";
 
 // Read by the commands or by the project's scripts, not settings of a node.
-constexpr std::string_view kOtherVariables[] = {"OTTLA_BOOTSTRAP", "OTTLA_CONFIG", "OTTLA_OUTPUT",
-                                                "OTTLA_FAULTS"};
+constexpr std::string_view kOtherVariables[] = {"OTTLA_BOOTSTRAP", "OTTLA_CONFIG",
+                                                "OTTLA_OUTPUT",    "OTTLA_FAULTS",
+                                                "OTTLA_TRACE",     "OTTLA_TRACE_MARKER"};
 
 // Kafka's names that have no place here, and what to write instead.
 struct OldName {
