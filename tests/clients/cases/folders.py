@@ -287,21 +287,20 @@ def hand_over(target, folder):
 
 
 def rebuild_indexes(target, folder):
-    """On a folder with the clean marker, which makes Kafka trust what is there."""
+    """On a folder with the clean marker, which makes Kafka trust what is there. (It does not make a
+    time index anew that is missing alone.)"""
     node = target.new_server(adopt=copy_of(folder, target.folder / "damaged-indexes"))
     before = answers_on(node)
-    indexes = files(node.log_dir, ".index")
-    for i, path in enumerate([*indexes, *files(node.log_dir, ".timeindex")]):
-        if i % 2:
-            path.unlink()
-        else:
-            with open(path, "ab") as file:
-                file.write(b"\0\1\2")  # no whole number of entries any more
+    for suffix in (".index", ".timeindex"):
+        for i, path in enumerate(files(node.log_dir, suffix)):
+            if i % 2:
+                path.unlink()
+            else:
+                with open(path, "ab") as file:
+                    file.write(b"\0\1\2")  # no whole number of entries any more
     check_same(before, answers_on(node), target.kind)
     dump(files(node.log_dir, ".index"), "--verify-index-only")
-    assert any(
-        path.stat().st_size for path in files(node.log_dir, ".index")
-    ), "no index was made anew"
+    assert any(path.stat().st_size for path in files(node.log_dir, ".index")), "none was made anew"
 
 
 def take_over(target, clean):
