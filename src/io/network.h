@@ -34,6 +34,7 @@ class Connection {
   virtual Task<Result<std::size_t>> read_some(MutableByteView into) = 0;
 
   // Returns when all of it is with the system (not: with the peer). Waits while the peer is slow.
+  // Slices and file ranges may come from other shards.
   virtual Task<Result<>> write(Gather what) = 0;
 
   // Ends both directions now; whoever waits in read_some or write gets `closed`.

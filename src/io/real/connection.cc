@@ -50,8 +50,9 @@ struct RealConnection::Writable {
   void await_resume() const {}
 };
 
-RealConnection::RealConnection(Loop& loop, FileDescriptor socket, Address local, Address peer)
-    : loop_(loop), socket_(std::move(socket)), local_(local), peer_(peer) {}
+RealConnection::RealConnection(Loop& loop, Lanes& lanes, FileDescriptor socket, Address local,
+                               Address peer)
+    : loop_(loop), lanes_(lanes), socket_(std::move(socket)), local_(local), peer_(peer) {}
 
 int RealConnection::start() { return loop_.watch(socket_.get(), EPOLLIN | EPOLLRDHUP, *this); }
 
@@ -219,10 +220,15 @@ Task<Result<>> RealConnection::write_range(const FileRange& range, Position& at)
       const std::uint64_t ahead = std::min(kResidentBytesAhead, range.size_bytes - at.offset);
       std::uint64_t resident = file->resident_bytes(range.position + at.offset, ahead);
       if (resident == 0) {
-        auto came = co_await file->make_resident(range.position + at.offset, ahead);
-        if (!came) co_return came;
-        resident = ahead;
+        // Not by File::make_resident: the file may belong to another shard, and must not be touched
+        // but by the kernel.
+        const int error_number = co_await blocking(
+            loop_, lanes_.readers, [file, from = range.position + at.offset, ahead] {
+              return file->bring_in(from, ahead);
+            });
+        if (error_number != 0) co_return failed("reading", file->path(), error_number);
         if (closed_) co_return std::unexpected(closed_error("writing to"));
+        resident = ahead;
       }
       resident_to = at.offset + resident;
     }

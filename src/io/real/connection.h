@@ -7,6 +7,7 @@
 #include "io/network.h"
 #include "io/real/address.h"
 #include "io/real/file_descriptor.h"
+#include "io/real/lanes.h"
 #include "io/real/loop.h"
 
 namespace ottla::io::real {
@@ -14,7 +15,7 @@ namespace ottla::io::real {
 class RealConnection final : public Connection, private Watch {
  public:
   // The socket is connected and non-blocking.
-  RealConnection(Loop& loop, FileDescriptor socket, Address local, Address peer);
+  RealConnection(Loop& loop, Lanes& lanes, FileDescriptor socket, Address local, Address peer);
 
   // Registers with the loop: 0 or errno.
   int start();
@@ -44,6 +45,7 @@ class RealConnection final : public Connection, private Watch {
   void wait_for_room();
 
   Loop& loop_;
+  Lanes& lanes_;
   FileDescriptor socket_;
   Address local_;
   Address peer_;

@@ -45,9 +45,13 @@ class RealFile final : public File {
   Result<std::uint64_t> size_bytes() override { return size_bytes_; }
   bool is_direct() const override { return is_direct_; }
 
-  // For sendfile. How much of the range, from its start, is in memory now: looked at in steps of
-  // kResidencyStep, which is what the kernel reads ahead at least.
+  // For sendfile, from any shard, since file ranges travel between shards. How much of the range,
+  // from its start, is in memory now: looked at in steps of kResidencyStep, which is what the
+  // kernel reads ahead at least.
   std::uint64_t resident_bytes(std::uint64_t position, std::uint64_t size_bytes) const;
+  // Makes the kernel read the range into its cache, and waits for that: only on a worker. 0, or
+  // errno.
+  int bring_in(std::uint64_t position, std::uint64_t size_bytes) const;
   int descriptor() const { return descriptor_.get(); }
   const std::string& path() const { return path_; }
 

@@ -63,7 +63,8 @@ Result<FileDescriptor> ListeningPorts::bind_and_listen(Loop& loop, const Address
   return socket;
 }
 
-Result<std::unique_ptr<RealListener>> ListeningPorts::listen(Loop& loop, Address address,
+Result<std::unique_ptr<RealListener>> ListeningPorts::listen(Loop& loop, Lanes& lanes,
+                                                             Address address,
                                                              const Endpoint& name) {
   std::scoped_lock lock(mutex_);
   auto socket = bind_and_listen(loop, address, name);
@@ -74,7 +75,7 @@ Result<std::unique_ptr<RealListener>> ListeningPorts::listen(Loop& loop, Address
   // A newcomer gets its share of what comes, not of what has come.
   for (const auto& other : beside) inbox->given = std::max(inbox->given, other->given);
   beside.push_back(inbox);
-  return std::make_unique<RealListener>(*this, std::move(inbox), std::move(*socket), local);
+  return std::make_unique<RealListener>(*this, std::move(inbox), lanes, std::move(*socket), local);
 }
 
 std::shared_ptr<ListeningPorts::Inbox> ListeningPorts::choose(const Endpoint& bound,
@@ -108,8 +109,12 @@ struct RealListener::Ready {
 };
 
 RealListener::RealListener(ListeningPorts& ports, std::shared_ptr<ListeningPorts::Inbox> inbox,
-                           FileDescriptor socket, const Address& local)
-    : ports_(ports), inbox_(std::move(inbox)), socket_(std::move(socket)), local_(local) {
+                           Lanes& lanes, FileDescriptor socket, const Address& local)
+    : ports_(ports),
+      inbox_(std::move(inbox)),
+      lanes_(lanes),
+      socket_(std::move(socket)),
+      local_(local) {
   inbox_->listener = this;
 }
 
@@ -141,8 +146,8 @@ void RealListener::close() {
 Result<std::unique_ptr<Connection>> RealListener::connection_of(ListeningPorts::Accepted accepted) {
   set_flag(accepted.socket.get(), IPPROTO_TCP, TCP_NODELAY);
   const Address local = local_address(accepted.socket.get());
-  auto connection = std::make_unique<RealConnection>(inbox_->loop, std::move(accepted.socket),
-                                                     local, accepted.peer);
+  auto connection = std::make_unique<RealConnection>(
+      inbox_->loop, lanes_, std::move(accepted.socket), local, accepted.peer);
   if (const int error_number = connection->start(); error_number != 0) {
     return failed("watching a connection from", accepted.peer.to_endpoint().to_string(),
                   error_number);

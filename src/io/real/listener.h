@@ -14,6 +14,7 @@
 #include "io/network.h"
 #include "io/real/address.h"
 #include "io/real/file_descriptor.h"
+#include "io/real/lanes.h"
 #include "io/real/loop.h"
 
 namespace ottla::io::real {
@@ -24,7 +25,8 @@ class RealListener;
 class ListeningPorts {
  public:
   // A listener of `loop` at `address`. `in_use` if another process, or this loop, has the port.
-  Result<std::unique_ptr<RealListener>> listen(Loop& loop, Address address, const Endpoint& name);
+  Result<std::unique_ptr<RealListener>> listen(Loop& loop, Lanes& lanes, Address address,
+                                               const Endpoint& name);
 
  private:
   friend class RealListener;
@@ -53,7 +55,7 @@ class ListeningPorts {
 
 class RealListener final : public Listener, private Watch {
  public:
-  RealListener(ListeningPorts& ports, std::shared_ptr<ListeningPorts::Inbox> inbox,
+  RealListener(ListeningPorts& ports, std::shared_ptr<ListeningPorts::Inbox> inbox, Lanes& lanes,
                FileDescriptor socket, const Address& local);
   ~RealListener() override { close(); }
 
@@ -73,6 +75,7 @@ class RealListener final : public Listener, private Watch {
 
   ListeningPorts& ports_;
   std::shared_ptr<ListeningPorts::Inbox> inbox_;
+  Lanes& lanes_;
   FileDescriptor socket_;
   const Address local_;
   std::deque<ListeningPorts::Accepted> received_;  // from other shards

@@ -35,10 +35,10 @@ Task<Result<std::vector<Address>>> RealNetwork::find(Endpoint endpoint) {
 Task<Result<std::unique_ptr<Listener>>> RealNetwork::listen(Endpoint at) {
   auto addresses = co_await find(at);
   if (!addresses) co_return std::unexpected(std::move(addresses.error()));
-  auto listener = ports_.listen(loop_, addresses->front(), at);
+  auto listener = ports_.listen(loop_, lanes_, addresses->front(), at);
   if (!listener && at.host.empty() && listener.error().kind == ErrorKind::invalid) {
     // A machine without IPv6.
-    listener = ports_.listen(loop_, *parse_address({"0.0.0.0", at.port}), at);
+    listener = ports_.listen(loop_, lanes_, *parse_address({"0.0.0.0", at.port}), at);
   }
   if (!listener) co_return std::unexpected(std::move(listener.error()));
   if (const int error_number = (*listener)->start(); error_number != 0) {
@@ -76,7 +76,8 @@ Task<Result<std::unique_ptr<Connection>>> RealNetwork::connect_to(Address addres
     // TCP lets a socket connect to itself if the port is one of those given out to clients.
     co_return failed("connecting to", where, ECONNREFUSED);
   }
-  auto connection = std::make_unique<RealConnection>(loop_, std::move(socket), local, address);
+  auto connection =
+      std::make_unique<RealConnection>(loop_, lanes_, std::move(socket), local, address);
   if (const int failure = connection->start(); failure != 0)
     co_return failed("connecting to", where, failure);
   co_return connection;
