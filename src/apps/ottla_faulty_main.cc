@@ -24,8 +24,8 @@ using namespace ottla;
 // What stands between one shard and the real world; lives until the process ends, since files of
 // the disk may outlive the shard's main.
 struct FaultyShard {
-  std::unique_ptr<io::Disk> traced_disk;
   std::unique_ptr<io::Disk> faulty_disk;
+  std::unique_ptr<io::Disk> traced_disk;
   std::unique_ptr<io::Network> network;
   std::unique_ptr<io::Env> env;
 };
@@ -40,15 +40,16 @@ struct FaultyWorld {
     auto shard = std::make_unique<FaultyShard>();
     io::Disk* disk = &real.disk;
     io::Network* network = &real.network;
+    if (!rules.empty()) {
+      shard->faulty_disk = io::fault::make_fault_disk(*disk, real.clock, rules);
+      disk = shard->faulty_disk.get();
+    }
+    // Above the faults: the trace shows what the broker was told, and when.
     if (trace) {
       shard->traced_disk = io::fault::make_trace_disk(*disk, real.shard, real.clock, *trace);
       shard->network = io::fault::make_trace_network(*network, real.shard, real.clock, *trace);
       disk = shard->traced_disk.get();
       network = shard->network.get();
-    }
-    if (!rules.empty()) {
-      shard->faulty_disk = io::fault::make_fault_disk(*disk, real.clock, rules);
-      disk = shard->faulty_disk.get();
     }
     shard->env =
         std::make_unique<io::Env>(io::Env{real.shard, real.executor, real.clock, real.random, *disk,
