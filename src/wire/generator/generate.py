@@ -159,7 +159,20 @@ def struct_text(name, fields, sizes, pad, head=()):
     return lines
 
 
+def check_tags(m):
+    """Tagged fields exist only in flexible versions, each with a number of its own."""
+    for fields in [m.fields] + [s.fields for s in m.structs_of()]:
+        tagged = [f for f in fields if f.tag is not None]
+        if sorted(f.tag for f in tagged) != list(range(len(tagged))):
+            raise SchemaError(f"{m.name}: tags are not numbered from 0 without gaps")
+        for f in tagged:
+            for version in range(m.versions.first, m.versions.last + 1):
+                if version in f.tagged and (m.flexible is None or version not in m.flexible):
+                    raise SchemaError(f"{m.name}.{f.name} is tagged in version {version}, which is not flexible")
+
+
 def message_header(m):
+    check_tags(m)
     flexible = range_text(m.flexible) if m.flexible else "{}"
     versions = range_text(m.versions) if m.versions else "{}"
     info = (
