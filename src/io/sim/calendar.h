@@ -1,5 +1,5 @@
-// Calendar: what the simulated devices will do, by virtual time. Happenings of equal time come in an order that the seed
-// draws.
+// Calendar: what the simulated devices will do, by virtual time. Happenings of equal time come in
+// an order that the seed draws.
 #pragma once
 
 #include <cstdint>

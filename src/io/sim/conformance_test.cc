@@ -15,7 +15,8 @@ Task<int> run_case(conformance::Setting& setting, conformance::Case which) {
 
 Task<int> do_nothing() { co_return 0; }
 
-void run_case_in(SwarmOptions swarm, std::uint64_t seed, unsigned shards, const conformance::Case& which) {
+void run_case_in(SwarmOptions swarm, std::uint64_t seed, unsigned shards,
+                 const conformance::Case& which) {
   // No faults: the suite says what holds without them.
   swarm.network.reset = swarm.network.refuse = swarm.network.lose_connect = 0;
   swarm.clock.wall_step = 0;
@@ -30,7 +31,8 @@ void run_case_in(SwarmOptions swarm, std::uint64_t seed, unsigned shards, const 
     return run_case(*setting, which);
   });
   EXPECT_TRUE(world.run_until([&] { return !node.is_running(); }, 60min)) << world.report();
-  for (const std::string& failure : checker.failures()) ADD_FAILURE() << "seed " << seed << ": " << failure;
+  for (const std::string& failure : checker.failures())
+    ADD_FAILURE() << "seed " << seed << ": " << failure;
 }
 
 class SimConformance : public testing::TestWithParam<conformance::Case> {};
@@ -51,7 +53,8 @@ std::string name_of(const testing::TestParamInfo<conformance::Case>& info) {
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Suite, SimConformance, testing::ValuesIn(conformance::all_cases()), name_of);
+INSTANTIATE_TEST_SUITE_P(Suite, SimConformance, testing::ValuesIn(conformance::all_cases()),
+                         name_of);
 
 }  // namespace
 }  // namespace ottla::io::sim

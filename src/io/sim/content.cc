@@ -6,7 +6,8 @@ namespace ottla::io::sim {
 namespace {
 
 bool is_zero(ByteView bytes) {
-  return bytes.empty() || (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+  return bytes.empty() ||
+         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 // Calls `visit(page, offset in page, size)` for each page that a range touches.
@@ -50,34 +51,37 @@ void SparseBytes::drop(std::uint64_t page) {
 
 void SparseBytes::read(std::uint64_t position, MutableByteView into) const {
   std::uint8_t* to = into.data();
-  for_pages(position, into.size(), [&](std::uint64_t page, std::uint64_t offset, std::uint64_t count) {
-    if (const Page* found = find(page))
-      std::memcpy(to, found->bytes.data() + offset, count);
-    else
-      std::memset(to, 0, count);
-    to += count;
-  });
+  for_pages(position, into.size(),
+            [&](std::uint64_t page, std::uint64_t offset, std::uint64_t count) {
+              if (const Page* found = find(page))
+                std::memcpy(to, found->bytes.data() + offset, count);
+              else
+                std::memset(to, 0, count);
+              to += count;
+            });
 }
 
 void SparseBytes::write(std::uint64_t position, ByteView from) {
   const std::uint8_t* at = from.data();
-  for_pages(position, from.size(), [&](std::uint64_t page, std::uint64_t offset, std::uint64_t count) {
-    const bool whole = count == kPageBytes;
-    if (whole && is_zero({at, count}))
-      drop(page);
-    else
-      std::memcpy(page_to_change(page, whole) + offset, at, count);
-    at += count;
-  });
+  for_pages(position, from.size(),
+            [&](std::uint64_t page, std::uint64_t offset, std::uint64_t count) {
+              const bool whole = count == kPageBytes;
+              if (whole && is_zero({at, count}))
+                drop(page);
+              else
+                std::memcpy(page_to_change(page, whole) + offset, at, count);
+              at += count;
+            });
 }
 
 void SparseBytes::zero(std::uint64_t position, std::uint64_t size_bytes) {
-  for_pages(position, size_bytes, [&](std::uint64_t page, std::uint64_t offset, std::uint64_t count) {
-    if (count == kPageBytes)
-      drop(page);
-    else if (find(page))
-      std::memset(page_to_change(page, false) + offset, 0, count);
-  });
+  for_pages(position, size_bytes,
+            [&](std::uint64_t page, std::uint64_t offset, std::uint64_t count) {
+              if (count == kPageBytes)
+                drop(page);
+              else if (find(page))
+                std::memset(page_to_change(page, false) + offset, 0, count);
+            });
 }
 
 void SparseBytes::zero_from(std::uint64_t position) {
@@ -87,7 +91,8 @@ void SparseBytes::zero_from(std::uint64_t position) {
   if (chunks_.contains(position / kChunkBytes)) zero(position, next_chunk * kChunkBytes - position);
 }
 
-void SparseBytes::share(const SparseBytes& other, std::uint64_t position, std::uint64_t size_bytes) {
+void SparseBytes::share(const SparseBytes& other, std::uint64_t position,
+                        std::uint64_t size_bytes) {
   for_pages(position, size_bytes, [&](std::uint64_t page, std::uint64_t, std::uint64_t) {
     const auto chunk = other.chunks_.find(page / kChunkPages);
     const auto index = page % kChunkPages;
@@ -111,7 +116,8 @@ std::uint64_t Content::unsynced_bytes() const {
 
 std::size_t Content::read(std::uint64_t position, MutableByteView into) const {
   if (position >= size_) return 0;
-  const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), size_ - position));
+  const auto count =
+      static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), size_ - position));
   current_.read(position, into.first(count));
   return count;
 }
@@ -164,8 +170,8 @@ void Content::make_durable(const Change& change, bool share) {
 }
 
 void Content::sync(std::uint64_t mark) {
-  // If everything becomes durable, pages are shared instead of copied. A later truncate among the changes may have
-  // taken them away again: then the slow way.
+  // If everything becomes durable, pages are shared instead of copied. A later truncate among the
+  // changes may have taken them away again: then the slow way.
   bool share = clean_.empty() && (unsynced_.empty() || unsynced_.back().sequence <= mark);
   for (const Change& change : unsynced_) share = share && !change.is_truncate;
   while (!unsynced_.empty() && unsynced_.front().sequence <= mark) {

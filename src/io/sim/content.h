@@ -1,5 +1,6 @@
-// What a simulated file holds: the bytes that everybody reads, the bytes that are durable, and the changes between the
-// two in the order in which they were made. A power loss keeps the durable bytes and any part of those changes.
+// What a simulated file holds: the bytes that everybody reads, the bytes that are durable, and the
+// changes between the two in the order in which they were made. A power loss keeps the durable
+// bytes and any part of those changes.
 #pragma once
 
 #include <array>
@@ -76,8 +77,8 @@ struct Change {
 
 // What a power loss did to one file.
 struct Loss {
-  std::uint64_t bytes_lost = 0;      // written, not synced, gone
-  std::uint64_t sectors_torn = 0;    // lost out of the middle of a write
+  std::uint64_t bytes_lost = 0;    // written, not synced, gone
+  std::uint64_t sectors_torn = 0;  // lost out of the middle of a write
   std::uint64_t sectors_garbage = 0;
   std::uint64_t truncates_lost = 0;
 };
@@ -98,7 +99,8 @@ class Content {
   // A sync covers what was there when it began: take a mark then, and pass it at its end.
   std::uint64_t mark() const { return sequence_; }
   void sync(std::uint64_t mark);
-  // A sync that failed: the changes are clean now and nobody will write them again; some were written.
+  // A sync that failed: the changes are clean now and nobody will write them again; some were
+  // written.
   void sync_failed(std::uint64_t mark, Prng& prng);
   // The clean pages that never became durable leave the page cache. True if a byte changed.
   bool forget_clean();

@@ -1,8 +1,7 @@
 #include "io/sim/disk.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 #include <fstream>
 #include <ranges>
 #include <set>
@@ -116,8 +115,8 @@ bool SimDisk::make_durable(const NameChange& change) {
   return changed;
 }
 
-// A rename into another directory is one transaction to its source; a sync of its target alone may leave the old name
-// behind as well.
+// A rename into another directory is one transaction to its source; a sync of its target alone may
+// leave the old name behind as well.
 void SimDisk::sync_names(Inode& directory, std::uint64_t mark) {
   // What such a rename replaced has to be there before it.
   std::vector<std::pair<std::shared_ptr<Inode>, std::uint64_t>> targets;
@@ -141,9 +140,9 @@ void SimDisk::sync_names(Inode& directory, std::uint64_t mark) {
 }
 
 bool SimDisk::charge(Inode& file, std::uint64_t end) {
-  const std::uint64_t wanted =
-      (std::max({end, file.content.size_bytes(), file.reserved_bytes}) + SparseBytes::kPageBytes - 1) /
-      SparseBytes::kPageBytes * SparseBytes::kPageBytes;
+  const std::uint64_t wanted = (std::max({end, file.content.size_bytes(), file.reserved_bytes}) +
+                                SparseBytes::kPageBytes - 1) /
+                               SparseBytes::kPageBytes * SparseBytes::kPageBytes;
   if (wanted <= file.charged_bytes) return true;
   const std::uint64_t more = wanted - file.charged_bytes;
   if (*used_bytes_ + more > options_.size_bytes) return false;
@@ -223,7 +222,8 @@ Result<> SimDisk::do_rename(const std::string& from, const std::string& to) {
   return {};
 }
 
-Result<> SimDisk::do_write(Inode& file, const std::string& path, std::uint64_t position, ByteView from) {
+Result<> SimDisk::do_write(Inode& file, const std::string& path, std::uint64_t position,
+                           ByteView from) {
   if (from.empty()) return {};
   if (!charge(file, position + from.size())) {
     ++counters_.no_space;
@@ -375,7 +375,8 @@ void SimDisk::make_directories(std::string_view path) {
   std::shared_ptr<Inode> at = root_;
   for (std::string_view part : parts_of(path)) {
     auto found = at->names.find(part);
-    if (found == at->names.end()) found = at->names.emplace(std::string(part), new_inode(true)).first;
+    if (found == at->names.end())
+      found = at->names.emplace(std::string(part), new_inode(true)).first;
     OTTLA_CHECK(found->second->is_directory);
     at->durable_names[std::string(part)] = found->second;
     at = found->second;
@@ -427,7 +428,8 @@ bool SimDisk::rot(const Atlas& may_rot) {
 void SimDisk::copy_in(const std::filesystem::path& from, std::string_view to) {
   make_directories(to);
   std::vector<std::filesystem::path> found;
-  for (auto& entry : std::filesystem::recursive_directory_iterator(from)) found.push_back(entry.path());
+  for (auto& entry : std::filesystem::recursive_directory_iterator(from))
+    found.push_back(entry.path());
   std::ranges::sort(found);
   for (auto& path : found) {
     const std::string name = std::string(to) + "/" + path.lexically_relative(from).generic_string();
@@ -458,6 +460,8 @@ void SimDisk::copy_out(std::string_view from, const std::filesystem::path& to) c
   }
 }
 
-std::unique_ptr<Disk> SimDisk::attach(Shard& shard) { return std::make_unique<ShardDisk>(*this, shard); }
+std::unique_ptr<Disk> SimDisk::attach(Shard& shard) {
+  return std::make_unique<ShardDisk>(*this, shard);
+}
 
 }  // namespace ottla::io::sim

@@ -1,8 +1,9 @@
-// SimDisk: the disk of one simulated machine. It outlives the processes that use it. What is durable, and what a crash
-// leaves, is decided here; content.h does the same for the bytes of one file.
+// SimDisk: the disk of one simulated machine. It outlives the processes that use it. What is
+// durable, and what a crash leaves, is decided here; content.h does the same for the bytes of one
+// file.
 //
-// Operations take virtual time and take effect at its end. A process that dies takes its operations in flight with it:
-// each has happened, has not, or has in part.
+// Operations take virtual time and take effect at its end. A process that dies takes its operations
+// in flight with it: each has happened, has not, or has in part.
 #pragma once
 
 #include <filesystem>
@@ -24,7 +25,8 @@ class World;
 
 // A file or directory, reachable by its names or by who has it open.
 struct Inode {
-  explicit Inode(std::shared_ptr<std::uint64_t> used_bytes) : disk_used_bytes(std::move(used_bytes)) {}
+  explicit Inode(std::shared_ptr<std::uint64_t> used_bytes)
+      : disk_used_bytes(std::move(used_bytes)) {}
   ~Inode() { *disk_used_bytes -= charged_bytes; }
   // Gives its space back once nobody can reach it. A power loss may still bring it back.
   void release_space_if_gone() {
@@ -38,14 +40,15 @@ struct Inode {
   Content content;
   std::uint64_t reserved_bytes = 0;
   std::uint64_t charged_bytes = 0;
-  Names names;          // of a directory
+  Names names;  // of a directory
   Names durable_names;
   std::shared_ptr<std::uint64_t> disk_used_bytes;
 };
 
 class DiskOperation;
 
-// How often something was done or had an effect. A test of a fault looks here whether its fault bit.
+// How often something was done or had an effect. A test of a fault looks here whether its fault
+// bit.
 struct DiskCounters {
   std::uint64_t reads = 0;
   std::uint64_t writes = 0;
@@ -54,15 +57,15 @@ struct DiskCounters {
   std::uint64_t directory_syncs = 0;
   std::uint64_t name_changes = 0;  // create, make_directory, remove, rename
   std::uint64_t truncates = 0;
-  std::uint64_t points = 0;        // of all changing operations, see on_operation
+  std::uint64_t points = 0;  // of all changing operations, see on_operation
   std::uint64_t power_losses = 0;
   // Faults that had an effect.
   std::uint64_t unsynced_bytes_lost = 0;
-  std::uint64_t names_lost = 0;       // name changes undone by a power loss
+  std::uint64_t names_lost = 0;  // name changes undone by a power loss
   std::uint64_t truncates_lost = 0;
-  std::uint64_t sectors_torn = 0;     // lost out of the middle of a write
+  std::uint64_t sectors_torn = 0;  // lost out of the middle of a write
   std::uint64_t sectors_garbage = 0;
-  std::uint64_t cut_in_flight = 0;    // operations that a crash left half done or undone
+  std::uint64_t cut_in_flight = 0;  // operations that a crash left half done or undone
   std::uint64_t bits_flipped = 0;
   std::uint64_t read_errors = 0;
   std::uint64_t write_errors = 0;
@@ -73,8 +76,21 @@ struct DiskCounters {
 };
 
 enum class OperationKind : std::uint8_t {
-  open, read, write, sync, truncate, reserve, make_resident, make_directory, remove, rename, list, status,
-  sync_directory, lock, free_bytes
+  open,
+  read,
+  write,
+  sync,
+  truncate,
+  reserve,
+  make_resident,
+  make_directory,
+  remove,
+  rename,
+  list,
+  status,
+  sync_directory,
+  lock,
+  free_bytes
 };
 std::string_view to_string(OperationKind kind);
 
@@ -100,7 +116,8 @@ class SimDisk {
   DiskOptions& options() { return options_; }
   const DiskCounters& counters() const { return counters_; }
 
-  // `watch` is called at every operation that changes something, three times (see Phase); it may crash the node.
+  // `watch` is called at every operation that changes something, three times (see Phase); it may
+  // crash the node.
   void on_operation(std::function<void(const DiskPoint&)> watch) { watch_ = std::move(watch); }
   // Asked at each operation, before chance is: an error fails it. For faults at a chosen place.
   using Inject = std::function<std::optional<ErrorKind>(OperationKind kind, std::string_view path)>;
@@ -108,16 +125,18 @@ class SimDisk {
 
   // For tests: at once, without delay, trace or counters. Paths as the node uses them.
   bool exists(std::string_view path) const;
-  std::optional<Bytes> content(std::string_view path) const;          // nullopt: no such file
-  std::optional<Bytes> durable_content(std::string_view path) const;  // of the file with this current name
-  bool is_name_durable(std::string_view path) const;                  // all the way from the root
-  std::vector<std::string> files() const;                             // all paths of files, sorted
-  void put(std::string_view path, ByteView bytes);  // durable, with its directories
-  void make_directories(std::string_view path);     // durable
-  void erase(std::string_view path);                // durable, with all below it
+  std::optional<Bytes> content(std::string_view path) const;  // nullopt: no such file
+  std::optional<Bytes> durable_content(
+      std::string_view path) const;                   // of the file with this current name
+  bool is_name_durable(std::string_view path) const;  // all the way from the root
+  std::vector<std::string> files() const;             // all paths of files, sorted
+  void put(std::string_view path, ByteView bytes);    // durable, with its directories
+  void make_directories(std::string_view path);       // durable
+  void erase(std::string_view path);                  // durable, with all below it
   void flip_bit(std::string_view path, std::uint64_t position, unsigned bit);
-  // Flips one bit at a place drawn among those durable bytes for which `may_rot` says yes (the atlas, which keeps
-  // the faults inside of what is promised). False if there is none within kRotTries.
+  // Flips one bit at a place drawn among those durable bytes for which `may_rot` says yes (the
+  // atlas, which keeps the faults inside of what is promised). False if there is none within
+  // kRotTries.
   using Atlas = std::function<bool(std::string_view path, std::uint64_t position)>;
   bool rot(const Atlas& may_rot);
   void copy_in(const std::filesystem::path& from, std::string_view to);
@@ -143,7 +162,7 @@ class SimDisk {
     std::uint64_t sequence = 0;
     std::shared_ptr<Inode> removed_from;  // null: only adds
     std::string removed_name;
-    std::shared_ptr<Inode> added_to;      // null: only removes
+    std::shared_ptr<Inode> added_to;  // null: only removes
     std::string added_name;
     std::shared_ptr<Inode> what;
   };

@@ -1,15 +1,15 @@
 #include "io/sim/disk_operation.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace ottla::io::sim {
 
 std::string_view to_string(OperationKind kind) {
   static constexpr std::string_view kNames[] = {
-      "open",   "read",   "write", "sync",   "truncate",       "reserve", "make_resident", "make_directory",
-      "remove", "rename", "list",  "status", "sync_directory", "lock",    "free_bytes"};
+      "open",    "read",          "write",          "sync",   "truncate",
+      "reserve", "make_resident", "make_directory", "remove", "rename",
+      "list",    "status",        "sync_directory", "lock",   "free_bytes"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(OperationKind::free_bytes) + 1);
   return kNames[static_cast<std::size_t>(kind)];
 }
@@ -17,10 +17,10 @@ std::string_view to_string(OperationKind kind) {
 namespace {
 
 What what_of(OperationKind kind) {
-  static constexpr What kWhat[] = {What::open,     What::read,     What::write,   What::sync,
-                                   What::truncate, What::reserve,  What::resident, What::make_dir,
-                                   What::remove,   What::rename,   What::list,    What::status,
-                                   What::sync_dir, What::lock,     What::space};
+  static constexpr What kWhat[] = {What::open,     What::read,    What::write,    What::sync,
+                                   What::truncate, What::reserve, What::resident, What::make_dir,
+                                   What::remove,   What::rename,  What::list,     What::status,
+                                   What::sync_dir, What::lock,    What::space};
   return kWhat[static_cast<std::size_t>(kind)];
 }
 
@@ -34,9 +34,12 @@ bool DiskOperation::changes_something() const {
     case OperationKind::list:
     case OperationKind::status:
     case OperationKind::lock:
-    case OperationKind::free_bytes: return false;
-    case OperationKind::open: return subject_.size_bytes != 0;
-    default: return true;
+    case OperationKind::free_bytes:
+      return false;
+    case OperationKind::open:
+      return subject_.size_bytes != 0;
+    default:
+      return true;
   }
 }
 
@@ -52,16 +55,16 @@ void DiskOperation::check_overlap() {
     if (!cuts && that.kind != OperationKind::write) return;
     const std::uint64_t that_end = cuts ? UINT64_MAX : that.position + that.size_bytes;
     if (subject_.position < that_end && that.position < end)
-      shard_.world().fail(fmt::format(
-          "{}: writes in flight overlap in {}: [{}, {}) and [{}, {})", disk_.node_name_, subject_.path,
-          that.position, that_end, subject_.position, end));
+      shard_.world().fail(fmt::format("{}: writes in flight overlap in {}: [{}, {}) and [{}, {})",
+                                      disk_.node_name_, subject_.path, that.position, that_end,
+                                      subject_.position, end));
   });
 }
 
 void DiskOperation::await_suspend(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
-  shard_.world().note(shard_.place(), what_of(subject_.kind), subject_.position, subject_.size_bytes,
-                      subject_.path, subject_.bytes);
+  shard_.world().note(shard_.place(), what_of(subject_.kind), subject_.position,
+                      subject_.size_bytes, subject_.path, subject_.bytes);
   check_overlap();
   disk_.in_flight_.push_back(*this);
   shard_.world().plan_in(*this, disk_.draw_delay(subject_.size_bytes));
@@ -103,14 +106,20 @@ void DiskOperation::happen() {
     shard_.world().note(shard_.place(), What::fault, static_cast<std::uint64_t>(subject_.kind),
                         static_cast<std::uint64_t>(*error), subject_.path);
     switch (subject_.kind) {
-      case OperationKind::read: ++disk.counters_.read_errors; break;
+      case OperationKind::read:
+        ++disk.counters_.read_errors;
+        break;
       case OperationKind::sync:
-      case OperationKind::sync_directory: ++disk.counters_.sync_errors; break;
-      default: ++disk.counters_.write_errors; break;
+      case OperationKind::sync_directory:
+        ++disk.counters_.sync_errors;
+        break;
+      default:
+        ++disk.counters_.write_errors;
+        break;
     }
     before_error();
-    fail({*error, fmt::format("{} {} at {}: {} (simulated)", to_string(subject_.kind), subject_.path,
-                              subject_.position, io::to_string(*error))});
+    fail({*error, fmt::format("{} {} at {}: {} (simulated)", to_string(subject_.kind),
+                              subject_.path, subject_.position, io::to_string(*error))});
   } else {
     do_it();
   }

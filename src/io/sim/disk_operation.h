@@ -1,4 +1,5 @@
-// DiskOperation: a call of Disk or File while it is under way. Lives in the frame of the coroutine that awaits it.
+// DiskOperation: a call of Disk or File while it is under way. Lives in the frame of the coroutine
+// that awaits it.
 #pragma once
 
 #include <coroutine>
@@ -77,7 +78,8 @@ class WriteOperation final : public DiskOperation {
  public:
   WriteOperation(SimDisk& disk, Shard& shard, std::shared_ptr<Inode> file, const std::string& path,
                  std::uint64_t position, ByteView from)
-      : DiskOperation(disk, shard, {OperationKind::write, path, file.get(), position, from.size(), from}),
+      : DiskOperation(disk, shard,
+                      {OperationKind::write, path, file.get(), position, from.size(), from}),
         file_(std::move(file)),
         path_(path),
         from_(from) {}

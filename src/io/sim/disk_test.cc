@@ -45,7 +45,8 @@ struct Machine {
 };
 
 Task<std::shared_ptr<File>> make_file(Env& env, std::string path, bool direct = false) {
-  auto file = co_await env.disk.open(std::move(path), {.write = true, .create = true, .direct = direct});
+  auto file =
+      co_await env.disk.open(std::move(path), {.write = true, .create = true, .direct = direct});
   OTTLA_CHECK(file.has_value());
   co_return *file;
 }
@@ -53,14 +54,14 @@ Task<std::shared_ptr<File>> make_file(Env& env, std::string path, bool direct = 
 TEST(Disk, reads_back_what_was_written) {
   Machine m;
   EXPECT_EQ(m.run([](Env& env) -> Task<int> {
-              auto file = co_await make_file(env, "a");
-              const Bytes out = filled(10'000, 7);
-              if (!co_await file->write(5, out)) co_return 1;
-              Bytes in(20'000);
-              auto got = co_await file->read(0, in);
-              if (!got || *got != 10'005) co_return 2;
-              co_return in[4] == 0 && in[5] == 7 && in[10'004] == 7 ? 0 : 3;
-            }),
+    auto file = co_await make_file(env, "a");
+    const Bytes out = filled(10'000, 7);
+    if (!co_await file->write(5, out)) co_return 1;
+    Bytes in(20'000);
+    auto got = co_await file->read(0, in);
+    if (!got || *got != 10'005) co_return 2;
+    co_return in[4] == 0 && in[5] == 7 && in[10'004] == 7 ? 0 : 3;
+  }),
             0);
   EXPECT_EQ(m.disk.content("a")->size(), 10'005u);
 }
@@ -205,7 +206,8 @@ TEST(PowerLoss, brings_back_removed_files_in_some_runs) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     Machine m({}, seed);
     m.disk.put("a", filled(10, 1));
-    m.run_then_lose_power([](Env& env) -> Task<int> { co_return co_await env.disk.remove("a") ? 0 : 1; });
+    m.run_then_lose_power(
+        [](Env& env) -> Task<int> { co_return co_await env.disk.remove("a") ? 0 : 1; });
     back += m.disk.exists("a");
   }
   EXPECT_GT(back, 2);
@@ -223,7 +225,8 @@ TEST(PowerLoss, undoes_truncates_that_were_not_synced) {
   EXPECT_EQ(m.disk.counters().truncates_lost, 1u);
 }
 
-// Each sector after a power loss is an old or a new one (or zeros or garbage if the model says so), never a mixture.
+// Each sector after a power loss is an old or a new one (or zeros or garbage if the model says so),
+// never a mixture.
 void check_sectors(bool zero, bool garbage) {
   std::uint64_t torn = 0;
   std::uint64_t strange = 0;
@@ -355,14 +358,14 @@ TEST(ProcessKill, leaves_a_part_of_a_write_in_flight) {
 TEST(CrashPoints, each_one_is_hit_and_takes_effect) {
   using Phase = DiskPoint::Phase;
   auto program = [](Env& env) -> Task<int> {
-    auto file = co_await make_file(env, "a");                   // 0
+    auto file = co_await make_file(env, "a");  // 0
     const Bytes out = filled(4096, 7);
-    static_cast<void>(co_await file->write(0, out));            // 1
-    static_cast<void>(co_await file->sync_data());              // 2
-    static_cast<void>(co_await env.disk.rename("a", "b"));      // 3
-    static_cast<void>(co_await env.disk.sync_directory(""));    // 4
-    static_cast<void>(co_await file->truncate(10));             // 5
-    static_cast<void>(co_await env.disk.remove("b"));           // 6
+    static_cast<void>(co_await file->write(0, out));          // 1
+    static_cast<void>(co_await file->sync_data());            // 2
+    static_cast<void>(co_await env.disk.rename("a", "b"));    // 3
+    static_cast<void>(co_await env.disk.sync_directory(""));  // 4
+    static_cast<void>(co_await file->truncate(10));           // 5
+    static_cast<void>(co_await env.disk.remove("b"));         // 6
     co_return 0;
   };
   for (std::uint64_t index = 0; index <= 6; ++index) {
@@ -467,18 +470,18 @@ TEST(DiskFaults, a_full_disk_refuses_and_recovers) {
   swarm.disk.size_bytes = 64 << 10;
   Machine m(swarm);
   EXPECT_EQ(m.run([](Env& env) -> Task<int> {
-              auto reserved = co_await make_file(env, "reserved");
-              if (!co_await reserved->reserve(32 << 10)) co_return 1;
-              auto file = co_await make_file(env, "a");
-              const Bytes out = filled(40 << 10, 7);
-              auto full = co_await file->write(0, out);
-              if (full || full.error().kind != ErrorKind::no_space) co_return 2;
-              if (!co_await reserved->write(0, ByteView(out).first(32 << 10))) co_return 3;  // was reserved
-              if (*co_await env.disk.free_bytes("") > 32 << 10) co_return 4;
-              reserved.reset();
-              if (!co_await env.disk.remove("reserved")) co_return 5;
-              co_return co_await file->write(0, out) ? 0 : 6;
-            }),
+    auto reserved = co_await make_file(env, "reserved");
+    if (!co_await reserved->reserve(32 << 10)) co_return 1;
+    auto file = co_await make_file(env, "a");
+    const Bytes out = filled(40 << 10, 7);
+    auto full = co_await file->write(0, out);
+    if (full || full.error().kind != ErrorKind::no_space) co_return 2;
+    if (!co_await reserved->write(0, ByteView(out).first(32 << 10))) co_return 3;  // was reserved
+    if (*co_await env.disk.free_bytes("") > 32 << 10) co_return 4;
+    reserved.reset();
+    if (!co_await env.disk.remove("reserved")) co_return 5;
+    co_return co_await file->write(0, out) ? 0 : 6;
+  }),
             0);
   EXPECT_EQ(m.disk.counters().no_space, 1u);
   EXPECT_EQ(m.disk.used_bytes(), 40u << 10);
@@ -568,17 +571,17 @@ TEST(Disk, writes_in_flight_that_overlap_fail_the_run) {
 TEST(Disk, direct_files_demand_alignment) {
   Machine m;
   EXPECT_EQ(m.run([](Env& env) -> Task<int> {
-              auto file = co_await make_file(env, "a", true);
-              if (!file->is_direct()) co_return 1;
-              AlignedBuffer buffer(8192);
-              if (!co_await file->write(4096, buffer.view().first(4096))) co_return 2;
-              auto odd = co_await file->write(100, buffer.view().first(4096));
-              if (odd || odd.error().kind != ErrorKind::invalid) co_return 3;
-              odd = co_await file->write(0, buffer.view().first(100));
-              if (odd || odd.error().kind != ErrorKind::invalid) co_return 4;
-              odd = co_await file->write(0, buffer.view().subspan(512, 4096));
-              co_return odd ? 5 : 0;
-            }),
+    auto file = co_await make_file(env, "a", true);
+    if (!file->is_direct()) co_return 1;
+    AlignedBuffer buffer(8192);
+    if (!co_await file->write(4096, buffer.view().first(4096))) co_return 2;
+    auto odd = co_await file->write(100, buffer.view().first(4096));
+    if (odd || odd.error().kind != ErrorKind::invalid) co_return 3;
+    odd = co_await file->write(0, buffer.view().first(100));
+    if (odd || odd.error().kind != ErrorKind::invalid) co_return 4;
+    odd = co_await file->write(0, buffer.view().subspan(512, 4096));
+    co_return odd ? 5 : 0;
+  }),
             0);
 }
 
@@ -595,7 +598,8 @@ TEST(Disk, one_process_at_a_time_holds_a_lock) {
     co_return 0;
   });
   m.node.crash(CrashKind::process_kill);
-  EXPECT_EQ(m.run([](Env& env) -> Task<int> { co_return co_await env.disk.lock("lock") ? 0 : 1; }), 0);
+  EXPECT_EQ(m.run([](Env& env) -> Task<int> { co_return co_await env.disk.lock("lock") ? 0 : 1; }),
+            0);
 }
 
 TEST(Disk, copies_a_folder_in_and_out) {

@@ -11,7 +11,8 @@ constexpr Duration kRetryMost = 5s;
 }  // namespace
 
 Place Link::place(int end) const {
-  return ends[end].shard ? ends[end].shard->place() : Place{UINT32_MAX, static_cast<std::uint32_t>(end)};
+  return ends[end].shard ? ends[end].shard->place()
+                         : Place{UINT32_MAX, static_cast<std::uint32_t>(end)};
 }
 
 std::size_t Link::room(int from) const {
@@ -19,7 +20,9 @@ std::size_t Link::room(int from) const {
   return pipes[from].held_bytes >= most ? 0 : most - pipes[from].held_bytes;
 }
 
-std::size_t Link::quarter() const { return std::max<std::size_t>(1, fabric.options().buffer_bytes / 4); }
+std::size_t Link::quarter() const {
+  return std::max<std::size_t>(1, fabric.options().buffer_bytes / 4);
+}
 
 void Link::send(int from, std::vector<Slice> slices) {
   const NetworkOptions& options = fabric.options();
@@ -65,8 +68,8 @@ void Link::send_end(int from) {
   Pipe& pipe = pipes[from];
   if (pipe.end_sent || is_cut) return;
   pipe.end_sent = true;
-  const Instant arrival =
-      std::max(pipe.last_arrival, world().now() + fabric.draw_delay(ends[from].node, ends[1 - from].node));
+  const Instant arrival = std::max(
+      pipe.last_arrival, world().now() + fabric.draw_delay(ends[from].node, ends[1 - from].node));
   pipe.last_arrival = arrival;
   pipe.in_flight.push_back({{}, arrival});
   if (!pipe.is_planned()) world().plan(pipe, pipe.in_flight.front().arrival);
@@ -163,10 +166,12 @@ void Link::reset() {
   ++fabric.counters_.resets;
   for (int end : {0, 1}) lose_in_flight(pipes[end], prng().below(pipes[end].in_flight.size() + 1));
   // At most one side stays in the dark; it learns by writing.
-  const int unaware = prng().chance(fabric.options().half_open) ? static_cast<int>(prng().below(2)) : -1;
+  const int unaware =
+      prng().chance(fabric.options().half_open) ? static_cast<int>(prng().below(2)) : -1;
   for (int end : {0, 1}) {
     Pipe& pipe = pipes[end];
-    if (!pipe.in_flight.empty() && !pipe.is_planned()) world().plan(pipe, pipe.in_flight.front().arrival);
+    if (!pipe.in_flight.empty() && !pipe.is_planned())
+      world().plan(pipe, pipe.in_flight.front().arrival);
     if (end == unaware)
       ++fabric.counters_.half_open;
     else
@@ -194,7 +199,8 @@ void Link::process_died(int end, bool silently) {
   forget_if_over();
 }
 
-// As Linux does: whoever closes with something unread resets the connection, and what it sent last may be lost.
+// As Linux does: whoever closes with something unread resets the connection, and what it sent last
+// may be lost.
 void Link::end_sending(int end) {
   if (pipes[1 - end].arrived.empty()) return send_end(end);
   Pipe& pipe = pipes[end];

@@ -109,9 +109,9 @@ struct Link : std::enable_shared_from_this<Link> {
   void send_end(int from);
   void end_sending(int end);
   void deliver(Pipe& pipe);
-  void close(int end);             // by its owner
+  void close(int end);              // by its owner
   void die(int end, ErrorKind as);  // this side hears that it is over
-  void reset();                    // by the network: an unknown prefix of what is in flight arrives
+  void reset();  // by the network: an unknown prefix of what is in flight arrives
   void tell_later(int end);
   void lose_in_flight(Pipe& pipe, std::size_t keep);
   void process_died(int end, bool silently);

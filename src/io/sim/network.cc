@@ -1,8 +1,7 @@
 #include "io/sim/network.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "io/sim/link.h"
 #include "io/sim/shard_disk.h"
@@ -119,12 +118,13 @@ class SimConnection final : public Connection {
     const ErrorKind kind = ErrorKind::closed;
     const bool by_us = !here().is_open;
     return {kind, fmt::format("{} {}: the connection was {}", doing, peer().to_string(),
-                              by_us                                      ? "closed here"
+                              by_us                                 ? "closed here"
                               : here().dead == ErrorKind::timed_out ? "given up"
                                                                     : "reset")};
   }
 
-  static Task<Result<Slice>> read_range(const FileRange& range, std::uint64_t at, std::uint64_t size) {
+  static Task<Result<Slice>> read_range(const FileRange& range, std::uint64_t at,
+                                        std::uint64_t size) {
     if (auto* file = dynamic_cast<SimFile*>(&range.file->underlying()); file && !file->is_direct())
       co_return file->read_now(range.position + at, size);
     auto* file = dynamic_cast<File*>(range.file.get());
@@ -200,8 +200,9 @@ class ShardNetwork final : public Network {
   Task<Result<std::unique_ptr<Listener>>> listen(Endpoint at) override {
     Node& node = shard_.process().node();
     if (!is_local(at.host) && at.host != node.name())
-      co_return failed(fabric_.world_.find_node(at.host) ? ErrorKind::invalid : ErrorKind::not_found,
-                       "listening on", at);
+      co_return failed(
+          fabric_.world_.find_node(at.host) ? ErrorKind::invalid : ErrorKind::not_found,
+          "listening on", at);
     if (at.port == 0) {
       do at.port = node.next_port();
       while (is_taken(node.name(), at.port));
@@ -256,7 +257,8 @@ class ShardNetwork final : public Network {
       retry *= 2;
     }
     auto link = std::make_shared<Link>(fabric_, ++fabric_.next_link_);
-    link->ends[0] = {.node = node.name(), .address = {node.name(), node.next_port()}, .shard = &shard_};
+    link->ends[0] = {
+        .node = node.name(), .address = {node.name(), node.next_port()}, .shard = &shard_};
     link->ends[1] = {.node = to.host, .address = to, .shard = &listener->shard()};
     fabric_.links_.emplace(link->id, link);
     listener->arrive(link);
@@ -271,7 +273,8 @@ class ShardNetwork final : public Network {
     const auto found = fabric_.listeners_.find({node, port});
     if (found == fabric_.listeners_.end()) return false;
     // The shards of a process share a port; one shard has it once.
-    return std::ranges::any_of(found->second, [&](SimListener* other) { return &other->shard() == &shard_; });
+    return std::ranges::any_of(found->second,
+                               [&](SimListener* other) { return &other->shard() == &shard_; });
   }
 
   Fabric& fabric_;
@@ -283,7 +286,9 @@ Fabric::~Fabric() = default;
 
 const NetworkOptions& Fabric::options() const { return world_.swarm().network; }
 
-std::unique_ptr<Network> Fabric::attach(Shard& shard) { return std::make_unique<ShardNetwork>(*this, shard); }
+std::unique_ptr<Network> Fabric::attach(Shard& shard) {
+  return std::make_unique<ShardNetwork>(*this, shard);
+}
 
 Duration Fabric::draw_delay(const std::string& from, const std::string& to) {
   if (from == to) return prng_.delay(kLocalDelay, 0);
@@ -302,7 +307,8 @@ void Fabric::unblock(const std::string& from, const std::string& to) {
   world_.note({}, What::heal, 0, 0, from + " " + to);
 }
 
-void Fabric::partition(const std::vector<std::string>& group, const std::vector<std::string>& others) {
+void Fabric::partition(const std::vector<std::string>& group,
+                       const std::vector<std::string>& others) {
   for (auto& one : group) {
     for (auto& other : others) {
       block(one, other);
@@ -337,7 +343,8 @@ void Fabric::reset_connections(const std::string& one, const std::string& other)
   std::vector<std::shared_ptr<Link>> all;
   for (auto& [id, link] : links_) {
     const auto& [a, b] = link->ends;
-    if ((a.node == one && b.node == other) || (a.node == other && b.node == one)) all.push_back(link);
+    if ((a.node == one && b.node == other) || (a.node == other && b.node == one))
+      all.push_back(link);
   }
   for (auto& link : all) link->reset();
 }

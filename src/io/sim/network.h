@@ -1,6 +1,7 @@
-// Fabric: the simulated network between all nodes. A node's host name is its name. Bytes of a connection arrive in order,
-// after a delay, in pieces if so drawn; nothing holds between connections. Connections die: by chance, because a
-// process died, because a partition outlasted the sender's patience; and a side may never hear of it.
+// Fabric: the simulated network between all nodes. A node's host name is its name. Bytes of a
+// connection arrive in order, after a delay, in pieces if so drawn; nothing holds between
+// connections. Connections die: by chance, because a process died, because a partition outlasted
+// the sender's patience; and a side may never hear of it.
 #pragma once
 
 #include <map>
@@ -26,7 +27,7 @@ struct NetworkCounters {
   std::uint64_t messages = 0;
   std::uint64_t sent_bytes = 0;
   // Faults that had an effect.
-  std::uint64_t refused = 0;            // connects
+  std::uint64_t refused = 0;  // connects
   std::uint64_t connects_lost = 0;
   std::uint64_t resets = 0;             // connections
   std::uint64_t bytes_lost = 0;         // sent, never delivered
@@ -42,8 +43,8 @@ class Fabric {
   explicit Fabric(World& world);
   ~Fabric();
 
-  // From now on nothing that `from` sends reaches `to`, on connections old and new; heal() undoes it. TCP goes on
-  // trying, so what was sent arrives after a heal that comes in time.
+  // From now on nothing that `from` sends reaches `to`, on connections old and new; heal() undoes
+  // it. TCP goes on trying, so what was sent arrives after a heal that comes in time.
   void block(const std::string& from, const std::string& to);
   void unblock(const std::string& from, const std::string& to);
   // Blocks both directions between the two groups.

@@ -10,7 +10,8 @@ namespace {
 
 using Conn = std::unique_ptr<Connection>;
 
-// Two nodes, "a" connects to "b". Each side runs what the test gives it, with its end of the connection.
+// Two nodes, "a" connects to "b". Each side runs what the test gives it, with its end of the
+// connection.
 struct Two {
   using Side = std::function<Task<int>(Env&, Connection&)>;
   explicit Two(SwarmOptions swarm = {}, std::uint64_t seed = 1)
@@ -139,7 +140,8 @@ TEST(Network, keeps_no_order_between_connections) {
         }
       };
       auto listener = co_await env.network.listen({"", 1});
-      for (int i = 0; i < 2; ++i) env.executor.spawn(Serve::one(*co_await (*listener)->accept(), arrived));
+      for (int i = 0; i < 2; ++i)
+        env.executor.spawn(Serve::one(*co_await (*listener)->accept(), arrived));
       co_await env.stop.wait();
       co_return 0;
     });

@@ -50,19 +50,32 @@ SwarmOptions SwarmOptions::draw(std::uint64_t seed) {
   return swarm;
 }
 
+SwarmOptions SwarmOptions::without_faults() const {
+  SwarmOptions calm = *this;
+  calm.network.reset = calm.network.half_open = calm.network.refuse = calm.network.lose_connect = 0;
+  calm.disk.stall = calm.disk.read_error = calm.disk.write_error = calm.disk.sync_error = 0;
+  calm.disk.rot_on_read = 0;
+  calm.clock.wall_step = 0;
+  return calm;
+}
+
 std::string SwarmOptions::to_string() const {
   return fmt::format(
-      "shuffle {} | network: delay {} us, tail {}, chunk {}, short {}, reset {}, half-open {}, refuse {}, "
-      "lost connect {}, {} B/s, buffer {}, gives up {} ms | disk: delay {} us, tail {}, stall {} up to {} ms, "
-      "errors read {} write {} sync {} rot {}, size {}, direct {}, keeps {}:{}:{}:{}, zero {}, garbage {}, "
+      "shuffle {} | network: delay {} us, tail {}, chunk {}, short {}, reset {}, half-open {}, "
+      "refuse {}, "
+      "lost connect {}, {} B/s, buffer {}, gives up {} ms | disk: delay {} us, tail {}, stall {} "
+      "up to {} ms, "
+      "errors read {} write {} sync {} rot {}, size {}, direct {}, keeps {}:{}:{}:{}, zero {}, "
+      "garbage {}, "
       "size without data {}, names in order {} | clock: drift {} ppm, wall step {} up to {} ms",
       schedule.shuffle, network.delay / 1us, network.delay_tail, network.chunk, network.short_read,
-      network.reset, network.half_open, network.refuse, network.lose_connect, network.bytes_per_second,
-      network.buffer_bytes, network.give_up_after / 1ms, disk.delay / 1us, disk.delay_tail, disk.stall,
-      disk.stall_max / 1ms, disk.read_error, disk.write_error, disk.sync_error, disk.rot_on_read,
-      disk.size_bytes, disk.direct_supported, disk.keep_nothing, disk.keep_everything, disk.keep_prefix,
-      disk.keep_subset, disk.zero_sector, disk.garbage_sector, disk.size_without_data, disk.names_in_order,
-      clock.drift_ppm_max, clock.wall_step, clock.wall_step_max / 1ms);
+      network.reset, network.half_open, network.refuse, network.lose_connect,
+      network.bytes_per_second, network.buffer_bytes, network.give_up_after / 1ms, disk.delay / 1us,
+      disk.delay_tail, disk.stall, disk.stall_max / 1ms, disk.read_error, disk.write_error,
+      disk.sync_error, disk.rot_on_read, disk.size_bytes, disk.direct_supported, disk.keep_nothing,
+      disk.keep_everything, disk.keep_prefix, disk.keep_subset, disk.zero_sector,
+      disk.garbage_sector, disk.size_without_data, disk.names_in_order, clock.drift_ppm_max,
+      clock.wall_step, clock.wall_step_max / 1ms);
 }
 
 }  // namespace ottla::io::sim

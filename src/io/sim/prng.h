@@ -1,5 +1,6 @@
-// Prng: the simulator's only source of chance. One root seed, one stream per named purpose ("schedule", "disk/b1" ...),
-// so that a draw more in one place does not disturb the others. xoshiro256++, seeded by splitmix64.
+// Prng: the simulator's only source of chance. One root seed, one stream per named purpose
+// ("schedule", "disk/b1" ...), so that a draw more in one place does not disturb the others.
+// xoshiro256++, seeded by splitmix64.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +42,8 @@ class Prng {
     if (probability <= 0) return false;
     return static_cast<double>(next() >> 11) * 0x1p-53 < probability;
   }
-  // About `typical` (half to one and a half of it); with probability `tail` four times that, and so on again.
+  // About `typical` (half to one and a half of it); with probability `tail` four times that, and so
+  // on again.
   Duration delay(Duration typical, double tail) {
     auto ns = static_cast<std::uint64_t>(typical.count());
     for (int i = 0; i < kTailSteps && chance(tail); ++i) ns *= 4;

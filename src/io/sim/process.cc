@@ -11,8 +11,8 @@ Shard::Shard(Process& process, unsigned index)
       world_(process.node().world()),
       index_(index),
       place_{process.node().index(), index},
-      random_(world_.prng("random/" + process.node().name() + "/" + std::to_string(index) +
-                                 "/" + std::to_string(process.node().starts()))),
+      random_(world_.prng("random/" + process.node().name() + "/" + std::to_string(index) + "/" +
+                          std::to_string(process.node().starts()))),
       disk_(process.node().disk().attach(*this)),
       network_(world_.network().attach(*this)),
       stop_(*this) {
@@ -147,8 +147,7 @@ Process::Process(Node& node, unsigned shards, ShardMain main)
   OTTLA_CHECK(shards > 0);
   for (unsigned i = 0; i < shards; ++i) shards_.push_back(std::make_unique<Shard>(*this, i));
   for (auto& shard : shards_) {
-    static_cast<Executor&>(*shard).post(
-        [this, &at = *shard] { at.spawn(run_main(*this, at)); });
+    static_cast<Executor&>(*shard).post([this, &at = *shard] { at.spawn(run_main(*this, at)); });
   }
 }
 

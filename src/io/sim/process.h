@@ -1,5 +1,5 @@
-// Process: one life of a node, from start() to its exit or crash: its shards with what they have to do and the timers
-// that they wait for. Private to the simulator; tests see Node (world.h).
+// Process: one life of a node, from start() to its exit or crash: its shards with what they have to
+// do and the timers that they wait for. Private to the simulator; tests see Node (world.h).
 #pragma once
 
 #include <deque>
@@ -20,8 +20,9 @@ class Node;
 class Process;
 class World;
 
-// Executor and Clock of one shard. Its items run one at a time, in an order drawn from the seed: of what was posted by
-// post(handle) any of the first kWindow, of what came through Shards::post the oldest of each sender.
+// Executor and Clock of one shard. Its items run one at a time, in an order drawn from the seed: of
+// what was posted by post(handle) any of the first kWindow, of what came through Shards::post the
+// oldest of each sender.
 class Shard final : public Executor, public Clock {
  public:
   Shard(Process& process, unsigned index);
@@ -120,7 +121,8 @@ class Process final : public Shards {
 
   // Marks it as dying: from here on nothing is posted any more.
   void begin_death() { dying_ = true; }
-  // Destroys all that it had to do, the youngest tasks first. REQUIRES: none of its tasks is on the stack.
+  // Destroys all that it had to do, the youngest tasks first. REQUIRES: none of its tasks is on the
+  // stack.
   void destroy();
 
  private:

@@ -1,8 +1,7 @@
 #include "io/sim/shard_disk.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "io/sim/disk_operation.h"
 
@@ -49,14 +48,15 @@ SimFile::~SimFile() {
   inode_->release_space_if_gone();
 }
 
-Result<> SimFile::check(const char* doing, std::uint64_t position, ByteView bytes, bool writes) const {
+Result<> SimFile::check(const char* doing, std::uint64_t position, ByteView bytes,
+                        bool writes) const {
   if (writes && !is_writable_) return failed(ErrorKind::permission, doing, path_);
   const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
   if (is_direct_ && (position | bytes.size() | address) % kDirectAlignment != 0)
     return std::unexpected(Error{
-        ErrorKind::invalid,
-        fmt::format("{} {} bytes at {} of {}: direct I/O wants position, size and address in multiples of {}",
-                    doing, bytes.size(), position, path_, kDirectAlignment)});
+        ErrorKind::invalid, fmt::format("{} {} bytes at {} of {}: direct I/O wants position, size "
+                                        "and address in multiples of {}",
+                                        doing, bytes.size(), position, path_, kDirectAlignment)});
   return {};
 }
 
@@ -121,7 +121,8 @@ Task<Result<>> SimFile::reserve(std::uint64_t size_bytes) {
 Task<Result<>> SimFile::make_resident(std::uint64_t position, std::uint64_t size_bytes) {
   auto effect = []() -> Result<> { return {}; };
   SimpleOperation<decltype(effect)> operation(
-      disk_, shard_, {OperationKind::make_resident, path_, inode_.get(), position, size_bytes, {}}, effect);
+      disk_, shard_, {OperationKind::make_resident, path_, inode_.get(), position, size_bytes, {}},
+      effect);
   co_return co_await operation;
 }
 
@@ -136,20 +137,21 @@ Result<Slice> SimFile::read_now(std::uint64_t position, std::uint64_t size_bytes
   if (*got < size_bytes)
     return std::unexpected(
         Error{ErrorKind::input_output,
-              fmt::format("sending bytes {} to {} of {}: the file is shorter than the range", position,
-                          position + size_bytes, path_)});
+              fmt::format("sending bytes {} to {} of {}: the file is shorter than the range",
+                          position, position + size_bytes, path_)});
   return slice;
 }
 
 template <class Do>
-auto ShardDisk::operation(OperationKind kind, std::string_view path, Do effect, std::uint64_t flags) {
+auto ShardDisk::operation(OperationKind kind, std::string_view path, Do effect,
+                          std::uint64_t flags) {
   return SimpleOperation<Do>(disk_, shard_, {kind, path, nullptr, 0, flags, {}}, std::move(effect));
 }
 
 Task<Result<std::shared_ptr<File>>> ShardDisk::open(std::string path, OpenOptions options) {
-  auto opened = co_await operation(OperationKind::open, path,
-                                   [&] { return disk_.do_open(path, options); },
-                                   (options.create ? 1 : 0) | (options.truncate ? 2 : 0));
+  auto opened = co_await operation(
+      OperationKind::open, path, [&] { return disk_.do_open(path, options); },
+      (options.create ? 1 : 0) | (options.truncate ? 2 : 0));
   if (!opened) co_return std::unexpected(std::move(opened.error()));
   co_return std::make_shared<SimFile>(disk_, shard_, std::move(*opened), std::move(path), options);
 }
@@ -165,19 +167,23 @@ Task<Result<>> ShardDisk::remove(std::string path) {
 
 Task<Result<>> ShardDisk::rename(std::string from, std::string to) {
   shard_.world().note(shard_.place(), What::rename, 1, 0, to);
-  co_return co_await operation(OperationKind::rename, from, [&] { return disk_.do_rename(from, to); });
+  co_return co_await operation(OperationKind::rename, from,
+                               [&] { return disk_.do_rename(from, to); });
 }
 
 Task<Result<std::vector<DirectoryEntry>>> ShardDisk::list(std::string path) {
-  co_return co_await operation(
-      OperationKind::list, path, [&]() -> Result<std::vector<DirectoryEntry>> {
-        const auto directory = disk_.find(path);
-        if (!directory) return failed(ErrorKind::not_found, "listing", path);
-        if (!directory->is_directory) return failed(ErrorKind::invalid, "listing", path);
-        std::vector<DirectoryEntry> entries;
-        for (auto& [name, inode] : directory->names) entries.push_back(entry_of(name, *inode));
-        return entries;
-      });
+  co_return co_await operation(OperationKind::list, path,
+                               [&]() -> Result<std::vector<DirectoryEntry>> {
+                                 const auto directory = disk_.find(path);
+                                 if (!directory)
+                                   return failed(ErrorKind::not_found, "listing", path);
+                                 if (!directory->is_directory)
+                                   return failed(ErrorKind::invalid, "listing", path);
+                                 std::vector<DirectoryEntry> entries;
+                                 for (auto& [name, inode] : directory->names)
+                                   entries.push_back(entry_of(name, *inode));
+                                 return entries;
+                               });
 }
 
 Task<Result<DirectoryEntry>> ShardDisk::status(std::string path) {
@@ -215,7 +221,8 @@ Task<Result<std::unique_ptr<FileLock>>> ShardDisk::lock(std::string path) {
 
 Task<Result<std::uint64_t>> ShardDisk::free_bytes(std::string path) {
   co_return co_await operation(OperationKind::free_bytes, path, [&]() -> Result<std::uint64_t> {
-    if (!disk_.find(path)) return failed(ErrorKind::not_found, "asking for the free space at", path);
+    if (!disk_.find(path))
+      return failed(ErrorKind::not_found, "asking for the free space at", path);
     return disk_.options_.size_bytes - std::min(disk_.options_.size_bytes, *disk_.used_bytes_);
   });
 }

@@ -7,7 +7,8 @@ namespace ottla::io::sim {
 
 class SimFile final : public File {
  public:
-  SimFile(SimDisk& disk, Shard& shard, std::shared_ptr<Inode> inode, std::string path, OpenOptions options);
+  SimFile(SimDisk& disk, Shard& shard, std::shared_ptr<Inode> inode, std::string path,
+          OpenOptions options);
   ~SimFile() override;
 
   Task<Result<std::size_t>> read(std::uint64_t position, MutableByteView into) override;

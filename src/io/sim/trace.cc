@@ -8,10 +8,11 @@ namespace ottla::io::sim {
 
 std::string_view to_string(What what) {
   static constexpr std::string_view kNames[] = {
-      "run",     "fire",   "log",    "start",  "stop",     "exit",   "crash",  "open",
-      "read",    "write",  "sync",   "truncate", "reserve", "resident", "make_dir", "remove", "rename",
-      "list",    "status", "sync_dir", "lock", "space",  "listen",   "connect", "accept", "send",
-      "arrive",  "receive", "close", "reset",  "block",  "heal",     "fault"};
+      "run",      "fire",   "log",     "start",  "stop",     "exit",     "crash",
+      "open",     "read",   "write",   "sync",   "truncate", "reserve",  "resident",
+      "make_dir", "remove", "rename",  "list",   "status",   "sync_dir", "lock",
+      "space",    "listen", "connect", "accept", "send",     "arrive",   "receive",
+      "close",    "reset",  "block",   "heal",   "fault"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(What::fault) + 1);
   return kNames[static_cast<std::size_t>(what)];
 }
@@ -20,7 +21,8 @@ void Trace::note(Instant at, Place place, What what, std::uint64_t a, std::uint6
                  std::string_view object, ByteView bytes) {
   ++count_;
   mix(static_cast<std::uint64_t>(at.ns));
-  mix(static_cast<std::uint64_t>(place.node) << 32 | place.shard << 8 | static_cast<std::uint8_t>(what));
+  mix(static_cast<std::uint64_t>(place.node) << 32 | place.shard << 8 |
+      static_cast<std::uint8_t>(what));
   mix(a);
   mix(b);
   if (!object.empty()) mix(crc32c(as_bytes(object)));

@@ -1,5 +1,6 @@
-// Trace: what happened in a simulated run, as a hash always and as text when asked. Two runs of one seed must give the
-// same hash; if they don't, something in the code under test is not decided by the seed. docs/testing.md has the columns.
+// Trace: what happened in a simulated run, as a hash always and as text when asked. Two runs of one
+// seed must give the same hash; if they don't, something in the code under test is not decided by
+// the seed. docs/testing.md has the columns.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +13,39 @@
 namespace ottla::io::sim {
 
 enum class What : std::uint8_t {
-  run, fire, log, start, stop, exit, crash,
-  open, read, write, sync, truncate, reserve, resident, make_dir, remove, rename, list, status, sync_dir, lock, space,
-  listen, connect, accept, send, arrive, receive, close, reset, block, heal, fault
+  run,
+  fire,
+  log,
+  start,
+  stop,
+  exit,
+  crash,
+  open,
+  read,
+  write,
+  sync,
+  truncate,
+  reserve,
+  resident,
+  make_dir,
+  remove,
+  rename,
+  list,
+  status,
+  sync_dir,
+  lock,
+  space,
+  listen,
+  connect,
+  accept,
+  send,
+  arrive,
+  receive,
+  close,
+  reset,
+  block,
+  heal,
+  fault
 };
 std::string_view to_string(What what);
 

@@ -9,8 +9,9 @@
 
 namespace ottla::io::sim {
 
-// Runs `body` in two worlds of the same options, with the heap in different states, so that an order of addresses shows.
-// Nothing if the traces agree; else where they part, in words: the first line that differs, of two more runs.
+// Runs `body` in two worlds of the same options, with the heap in different states, so that an
+// order of addresses shows. Nothing if the traces agree; else where they part, in words: the first
+// line that differs, of two more runs.
 std::optional<std::string> find_nondeterminism(const WorldOptions& options,
                                                const std::function<void(World&)>& body);
 

@@ -1,8 +1,7 @@
 #include "io/sim/world.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace ottla::io::sim {
 
@@ -47,7 +46,8 @@ void Node::stop() {
 
 void Node::crash(CrashKind kind) {
   if (!process_ && kind == CrashKind::process_kill) return;
-  const bool on_stack = world_.running_ && process_ && &world_.running_->process() == process_.get();
+  const bool on_stack =
+      world_.running_ && process_ && &world_.running_->process() == process_.get();
   if (on_stack)
     world_.crashes_due_.emplace_back(this, kind);
   else
@@ -58,7 +58,8 @@ void Node::end_process(CrashKind kind, bool by_itself) {
   if (process_) {
     exit_code_ = by_itself ? process_->exit_code() : 0;
     process_->begin_death();
-    if (!by_itself) world_.note({index_, 0}, What::crash, static_cast<std::uint64_t>(kind), 0, name_);
+    if (!by_itself)
+      world_.note({index_, 0}, What::crash, static_cast<std::uint64_t>(kind), 0, name_);
     disk_->process_died();
     world_.network().process_died(*process_, kind == CrashKind::power_loss);
     process_->destroy();
@@ -169,6 +170,17 @@ void World::at(Instant when, std::function<void()> action) {
   plan(*actions_.back(), when);
 }
 
+void World::end_faults() {
+  options_.swarm = options_.swarm.without_faults();
+  fabric_->heal();
+  for (auto& node : nodes_) {
+    SwarmOptions own;
+    own.disk = node->disk().options();
+    node->disk().options() = own.without_faults().disk;
+    node->resume();
+  }
+}
+
 void World::made_runnable(Shard& shard) {
   if (shard.runnable_slot != Shard::kNotRunnable || shard.process().node().is_paused()) return;
   shard.runnable_slot = runnable_.size();
@@ -218,8 +230,8 @@ bool World::step_until(Instant limit) {
   if (!failure_.empty()) return false;
   ++steps_;
   if (++steps_at_instant_ > options_.events_per_instant_max)
-    fail(fmt::format("busy loop: {} events without any time passing; last: {}",
-                     steps_at_instant_, runnable_.empty() ? "-" : runnable_[0]->process().node().name()));
+    fail(fmt::format("busy loop: {} events without any time passing; last: {}", steps_at_instant_,
+                     runnable_.empty() ? "-" : runnable_[0]->process().node().name()));
   if (runnable_.empty()) {
     const bool more = advance(limit);
     settle();
@@ -270,9 +282,9 @@ void World::fail(std::string why) {
 }
 
 std::string World::report() const {
-  std::string text = fmt::format("seed {} at {} ns after {} steps, trace hash {:016x}\n{}\n",
-                                 options_.seed, now_.ns, steps_, trace_.hash(),
-                                 options_.swarm.to_string());
+  std::string text =
+      fmt::format("seed {} at {} ns after {} steps, trace hash {:016x}\n{}\n", options_.seed,
+                  now_.ns, steps_, trace_.hash(), options_.swarm.to_string());
   if (!failure_.empty()) text += "failure: " + failure_ + "\n";
   constexpr std::size_t kLastLines = 20;
   for (auto& node : nodes_) {

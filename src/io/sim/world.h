@@ -1,5 +1,5 @@
-// World: a whole cluster with its clients in one thread, decided by one seed. Time is virtual and advances only when
-// nothing is runnable.
+// World: a whole cluster with its clients in one thread, decided by one seed. Time is virtual and
+// advances only when nothing is runnable.
 //
 //   World world({.seed = 7});
 //   Node& broker = world.add_node("b1");
@@ -8,8 +8,9 @@
 //   client.start(1, [&](Env& env) -> Task<int> { return run_workload(env, history); });
 //   ASSERT_TRUE(world.run_until([&] { return !client.is_running(); }, 60s)) << world.report();
 //
-// A test speaks to the world between steps, or from a task of a node other than the one that it stops or crashes (a
-// node's own task may crash it too: that takes effect at the task's next suspension).
+// A test speaks to the world between steps, or from a task of a node other than the one that it
+// stops or crashes (a node's own task may crash it too: that takes effect at the task's next
+// suspension).
 #pragma once
 
 #include <functional>
@@ -56,7 +57,8 @@ class Node final : public Logger {
   World& world() { return world_; }
   SimDisk& disk() { return *disk_; }
 
-  // Starts a process: `shard_main` runs once on each shard, and is kept as long as the process. REQUIRES: not running.
+  // Starts a process: `shard_main` runs once on each shard, and is kept as long as the process.
+  // REQUIRES: not running.
   void start(unsigned shards, Process::ShardMain shard_main);
   // Sets Env::stop on every shard.
   void stop();
@@ -128,12 +130,18 @@ class World {
   // Virtual time, from 0. What a node's clock shows is another matter.
   Instant now() const { return now_; }
 
-  // One item of one shard, or the next point of time. False if nothing will ever happen again, or the run has failed.
+  // One item of one shard, or the next point of time. False if nothing will ever happen again, or
+  // the run has failed.
   bool step();
-  // Until `done()`, asked after each step; gives its last answer. Gives up after `limit` of virtual time.
+  // Until `done()`, asked after each step; gives its last answer. Gives up after `limit` of virtual
+  // time.
   bool run_until(const std::function<bool()>& done, Duration limit = 1h);
   void run_until(Instant at);
   void run_for(Duration how_long) { run_until(now_ + how_long); }
+
+  // From now on nothing fails by chance, no link is blocked, nobody is paused; disks keep their
+  // size and on_fault. What is broken stays so: dead nodes, half-open connections, rotten bits.
+  void end_faults();
 
   // Calls `action` at a virtual time: faults by plan.
   void at(Instant when, std::function<void()> action);

@@ -118,7 +118,8 @@ TEST(Time, a_timer_of_a_drifting_clock_is_never_early) {
     Node& node = world.add_node("n");
     const int code = run(world, node, [](Env& env) -> Task<int> {
       for (int i = 0; i < 50; ++i) {
-        const Instant until = env.clock.now() + Duration(static_cast<std::int64_t>(env.random.below(1ull << 34)));
+        const Instant until =
+            env.clock.now() + Duration(static_cast<std::int64_t>(env.random.below(1ull << 34)));
         co_await sleep_until(env.clock, until);
         if (env.clock.now() < until || env.clock.now() > until + 2ns) co_return 1;
       }
@@ -178,7 +179,8 @@ TEST(Schedule, posts_keep_the_order_of_each_sender_and_no_other) {
     node.start(3, [&](Env& env) -> Task<int> {
       if (env.shard > 0)
         for (int i = 0; i < 5; ++i)
-          env.shards.post(0, [&order, c = static_cast<char>((env.shard == 1 ? 'a' : 'A') + i)] { order += c; });
+          env.shards.post(
+              0, [&order, c = static_cast<char>((env.shard == 1 ? 'a' : 'A') + i)] { order += c; });
       co_await sleep_for(env.clock, 1ms);
       co_return 0;
     });
@@ -327,6 +329,54 @@ TEST(World, at_runs_faults_by_plan) {
   world.at(Instant{} + 3s, [&] { node.crash(CrashKind::process_kill); });
   world.run_until([&] { return !node.is_running(); });
   EXPECT_EQ(world.now(), Instant{} + 3s);
+}
+
+TEST(World, end_faults_leaves_a_calm_world) {
+  SwarmOptions swarm;
+  swarm.disk.write_error = swarm.network.refuse = 1;
+  World world({.swarm = swarm});
+  Node& a = world.add_node("a");
+  Node& b = world.add_node("b");
+  world.network().isolate("a");
+  b.start(1, [](Env& env) -> Task<int> {
+    auto listener = co_await env.network.listen({"", 1});
+    co_return co_await (*listener)->accept() ? 0 : 1;
+  });
+  b.pause();
+  auto work = [](Env& env) -> Task<int> {
+    auto file = co_await env.disk.open("a", {.write = true, .create = true});
+    const Bytes out = filled(10, 1);
+    if (!co_await (*file)->write(0, out)) co_return 1;
+    co_return co_await env.network.connect({"b", 1}) ? 0 : 2;
+  };
+  EXPECT_EQ(run(world, a, work), 1);
+  world.end_faults();
+  world.run_for(1s);
+  EXPECT_EQ(run(world, a, work), 0) << world.report();
+}
+
+// As docs/testing.md has the columns.
+TEST(World, prints_its_trace_when_asked) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> out(std::tmpfile(), std::fclose);
+  World world({.trace_text = out.get()});
+  Node& node = world.add_node("n");
+  run(world, node, [](Env& env) -> Task<int> {
+    auto file = co_await env.disk.open("a", {.write = true, .create = true});
+    const Bytes bytes = filled(10, 1);
+    co_return co_await (*file)->write(4096, bytes) ? 0 : 1;
+  });
+  std::rewind(out.get());
+  std::string written;
+  std::string last;
+  for (char line[200]; std::fgets(line, sizeof line, out.get());) {
+    last = line;
+    if (last.contains(" write ")) written = last;
+  }
+  EXPECT_TRUE(written.contains("  0/0 write          4096       10 ")) << written;
+  EXPECT_TRUE(written.ends_with(" a\n")) << written;
+  char hash[20];
+  std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(world.trace_hash()));
+  EXPECT_TRUE(last.contains(hash)) << last;
 }
 
 TEST(Swarm, each_seed_draws_another_mixture) {
