@@ -153,7 +153,7 @@ io::Task<io::Result<>> ShardFolder::recover() {
   auto lock = co_await env_.disk.lock(path(kLockFile));
   if (!lock) {
     if (lock.error().kind == io::ErrorKind::in_use) {
-      lock.error().message = settings_.path + " is locked by another process; stop that one first";
+      lock.error().message = settings_.path + " is in use by another process, which holds its lock; stop that one first";
     }
     co_return std::unexpected(std::move(lock.error()));
   }
