@@ -46,7 +46,7 @@ struct Ghosts {
   int lives = 0;
   bool was_closed_clean = false;
   bool was_closing = false;  // when it was stopped: the marker may be there or not
-  bool has_ended = false;  // the workload, in this life
+  bool has_ended = false;    // the workload, in this life
 };
 
 void note_append(Ghost& ghost, const Slice& batch, const AppendResult& result, LeaderEpoch epoch) {

@@ -136,9 +136,16 @@ inline io::Task<LogResult<std::vector<SeenBatch>>> read_all(PartitionLog& log, O
 
 // A running folder with one shard.
 struct Running {
-  std::unique_ptr<LogFolder> folder;
+  std::shared_ptr<LogFolder> folder;
   std::shared_ptr<Store> store;
 };
+
+// Keeps what runs as long as the process: a test that just ends is a process that is killed.
+inline io::Task<> hold(io::Executor& executor, std::shared_ptr<Running> running) {
+  io::Event never(executor);
+  co_await never.wait();
+  (void)running;
+}
 
 inline io::Task<io::Result<Running>> start_folder(io::Env& env, StoreLimits limits,
                                                   unsigned shards = 1) {
@@ -147,7 +154,9 @@ inline io::Task<io::Result<Running>> start_folder(io::Env& env, StoreLimits limi
   if (!folder) co_return std::unexpected(folder.error());
   auto store = co_await (*folder)->open_store(env);
   if (!store) co_return std::unexpected(store.error());
-  co_return Running{std::move(*folder), std::move(*store)};
+  Running running{std::move(*folder), std::move(*store)};
+  env.executor.spawn(hold(env.executor, std::make_shared<Running>(running)));
+  co_return running;
 }
 
 inline io::Task<io::Result<std::shared_ptr<PartitionLog>>> open_or_create(
