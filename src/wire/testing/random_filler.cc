@@ -15,7 +15,7 @@ std::uint64_t RandomFiller::next() {
 std::uint64_t RandomFiller::edgy_bits() {
   switch (below(4)) {
     case 0:
-      return below(100);
+      return below(8) - 4;  // defaults are among -2, -1 and 0
     case 1:
       return (std::uint64_t{1} << below(64)) - below(2);
     case 2:

@@ -194,7 +194,8 @@ public class CompareWithKafka {
         }
 
         long number() {
-            return random.nextInt(3) == 0 ? random.nextInt(100) : random.nextLong() >> random.nextInt(64);
+            // Defaults are among -2, -1 and 0.
+            return random.nextInt(3) == 0 ? random.nextInt(8) - 4 : random.nextLong() >> random.nextInt(64);
         }
 
         Object value(Type type) {
