@@ -180,7 +180,8 @@ class Node {
       if (!env_.stop.is_set() || started.error().kind != io::ErrorKind::timed_out) {
         env_.logger.error("the node can't start: {}", started.error().message);
       }
-      meeting_.exit_code = env_.stop.is_set() ? 0 : exit_code_of(started.error());
+      if (meeting_.exit_code == 0 && !env_.stop.is_set())
+        meeting_.exit_code = exit_code_of(started.error());
       is_clean_ = is_clean_ && meeting_.exit_code == 0;
     } else {
       co_await ending_.wait();
@@ -196,6 +197,7 @@ class Node {
     meeting_.exit_code = static_cast<int>(ExitCode::failed);
     is_clean_ = false;
     ending_.set();
+    env_.stop.set();  // a start under way ends as well
   }
 
   io::Task<io::Result<>> start() {
@@ -207,7 +209,6 @@ class Node {
     if (auto bound = co_await bind_ports(); !bound) co_return bound;
     if (auto registered = co_await half_.lifecycle->register_broker(); !registered)
       co_return registered;
-    if (auto aside = co_await half_.folder->set_aside_others(stores_[0]); !aside) co_return aside;
     tasks_.spawn(half_.folder->keep_checkpoints(stores_));
     is_clean_ = true;
     if (auto unfenced = co_await half_.lifecycle->unfence(); !unfenced) co_return unfenced;
@@ -342,6 +343,7 @@ class Node {
             .own_broker = config_.node_id});
     if (auto started = co_await half_.server->start(metadata_bootstrap(true)); !started)
       co_return started;
+    committed_at_start_ = half_.server->image()->provenance.offset;
     half_.link = std::make_unique<InProcessLink>(env_, *half_.server);
     half_.observer = std::make_unique<metadata::Observer>(
         env_, *half_.link,
@@ -427,8 +429,12 @@ class Node {
     co_return 0;
   }
 
-  // Shows an image to all shards; partitions that recovery found go to their owners first.
+  // Shows an image to all shards; partitions that recovery found go to their owners first. Images
+  // older than what this folder was left with are passed over: they would ask for partitions whose
+  // names belong to later topics. For the same reason what no topic owns is set aside before
+  // anything is made.
   io::Task<io::Result<>> publish(metadata::ImagePtr image) {
+    if (image->provenance.offset < committed_at_start_) co_return io::Result<>{};
     std::map<unsigned, std::vector<storage::LoadedPartition>> found;
     const bool has_new_topics = !published_ || published_->topics != image->topics;
     if (has_new_topics && !half_.folder->found().empty()) {
@@ -438,6 +444,9 @@ class Node {
         const unsigned owner = meeting_.slots.at(0)->part->shard.owner_of(id);
         if (auto loaded = half_.folder->take(id)) found[owner].push_back(std::move(*loaded));
       }
+    }
+    if (!published_) {
+      if (auto aside = co_await half_.folder->set_aside_others(stores_[0]); !aside) co_return aside;
     }
     io::Result<> result;
     for (const auto& [index, slot] : meeting_.slots) {
@@ -530,6 +539,8 @@ class Node {
     }
     if (is_alive_)
       co_await half_.lifecycle->shut_down(is_clean_ ? kHandOverPatience : io::Duration(0));
+    else if (half_.lifecycle)
+      co_await half_.lifecycle->close();
     if (half_.observer) co_await half_.observer->stop();
     if (half_.forwarder) co_await half_.forwarder->close();
     for (const auto& [index, slot] : meeting_.slots) {
@@ -581,6 +592,7 @@ class Node {
   ControllerHalf half_;
   std::vector<std::shared_ptr<storage::Store>> stores_;
   std::string cluster_id_;
+  Offset committed_at_start_ = -1;  // of the metadata log
   metadata::ImagePtr published_;
   io::Event image_published_{env_.executor};
   NodeReady ready_;

@@ -162,4 +162,6 @@ io::Task<void> BrokerLifecycle::shut_down(io::Duration patience) {
   co_await channel_.close();
 }
 
+io::Task<void> BrokerLifecycle::close() { return channel_.close(); }
+
 }  // namespace ottla::metadata

@@ -43,6 +43,8 @@ class BrokerLifecycle {
   io::Task<bool> keep_alive();
   // Hands over what is led, and is fenced. Best effort: returns after `patience` at the latest.
   io::Task<void> shut_down(io::Duration patience);
+  // Instead of shut_down() where keep_alive() was never spawned.
+  io::Task<void> close();
 
   BrokerEpoch epoch() const { return epoch_; }
 

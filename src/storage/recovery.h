@@ -10,8 +10,9 @@
 //   2. On each shard k: co_await folder->open_store(env of k).
 //   3. The metadata partition: store.open(folder->take(id)); the broker reads the image from it.
 //   4. For each partition that the image assigns to this node: folder->take(id) on shard 0, then
-//      store.open() on its shard; store.create() where take() has nothing.
+//      store.open() on its shard.
 //   5. folder->set_aside_others(store 0): what is left is renamed to `-stray`, never deleted.
+//   6. store.create() where take() had nothing; not earlier, since what was left may have the name.
 // The way of a stop: folder->close_clean(stores, broker epoch), on shard 0.
 #pragma once
 
