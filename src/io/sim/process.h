@@ -105,7 +105,7 @@ class Process final : public Shards {
   using ShardMain = std::function<Task<int>(Env&)>;
 
   Process(Node& node, unsigned shards, ShardMain main);
-  ~Process() override;  // REQUIRES: crash() was called
+  ~Process() override;  // REQUIRES: begin_death() was called
 
   unsigned count() const override { return static_cast<unsigned>(shards_.size()); }
   void post(unsigned shard, Executor::Callback callback) override;
