@@ -256,7 +256,8 @@ def check_same(before, after, who):
     for place, wanted in before.items():
         for field in Answers._fields:
             one, other = getattr(wanted, field), getattr(after[place], field)
-            if field == "aborted":  # Kafka also lists some beyond the last stable offset: of no use to anyone
+            if field == "aborted":
+                # Kafka also lists some beyond the last stable offset, which are of no use to anyone
                 one, other = (
                     {entry for entry in answer.aborted if entry[1] < answer.last_stable_offset}
                     for answer in (wanted, after[place])

@@ -100,7 +100,7 @@ class Kafka(Server):
             ]
         for setting in self.settings:
             command += ["--set", setting]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         if done.returncode != 0:
             raise RuntimeError(f"Kafka did not start:\n{done.stderr}")
 
