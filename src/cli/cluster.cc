@@ -90,17 +90,26 @@ Answer<std::int16_t> BrokerLink::choose_version(std::int16_t key, std::string_vi
 }
 
 io::Task<Answer<std::unique_ptr<Cluster>>> Cluster::connect(io::Env& env, std::string bootstrap) {
-  std::unique_ptr<Cluster> cluster(new Cluster(env));
+  std::unique_ptr<Cluster> cluster(new Cluster(env, std::move(bootstrap)));
+  auto link = co_await cluster->any();
+  if (!link) co_return std::unexpected(std::move(link.error()));
+  co_return std::move(cluster);
+}
+
+io::Task<Answer<BrokerLink*>> Cluster::any() {
+  if (bootstrap_link_ && bootstrap_link_->client().is_open()) co_return bootstrap_link_.get();
+  if (bootstrap_link_) co_await bootstrap_link_->client().close();
+  bootstrap_link_.reset();
   std::string reasons;
-  for (const std::string_view item : split(bootstrap, ',')) {
+  for (const std::string_view item : split(bootstrap_, ',')) {
     auto address = parse_address(item);
     if (!address)
       co_return std::unexpected(ClusterError{ExitCode::usage, std::move(address.error())});
-    auto link = co_await open_link(env, *address);
+    auto link = co_await open_link(env_, *address);
     if (link) {
-      cluster->bootstrap_ = address->to_string();
-      cluster->bootstrap_link_ = std::move(*link);
-      co_return std::move(cluster);
+      answering_ = address->to_string();
+      bootstrap_link_ = std::move(*link);
+      co_return bootstrap_link_.get();
     }
     reasons += fmt::format("{}{}", reasons.empty() ? "" : "; ", link.error().message);
   }
@@ -126,7 +135,9 @@ io::Task<Answer<wire::MetadataResponse>> Cluster::metadata(
       request.topics->push_back(std::move(topic));
     }
   }
-  auto answer = co_await bootstrap_link_->call<wire::MetadataResponse>(std::move(request));
+  auto link = co_await any();
+  if (!link) co_return std::unexpected(std::move(link.error()));
+  auto answer = co_await (*link)->call<wire::MetadataResponse>(std::move(request));
   if (answer) {
     for (const auto& broker : answer->brokers) {
       brokers_.insert_or_assign(broker.node_id,
@@ -176,12 +187,12 @@ io::Task<Answer<BrokerLink*>> Cluster::broker(NodeId id) {
   auto link = co_await open_link(env_, to);
   if (!link) {
     std::string hint;
-    if (to.to_string() != bootstrap_) {
+    if (to.to_string() != answering_) {
       hint = fmt::format(
           ". {} answers, but broker {} tells its clients to come to {}, which does not work from "
           "here. Set advertised.listeners on that broker to an address that this machine reaches "
           "(or leave it out: a node of Ottla then tells each client the address that it used)",
-          bootstrap_, id, to.to_string());
+          answering_, id, to.to_string());
     }
     co_return std::unexpected(
         ClusterError{ExitCode::unreachable, fmt::format("{}{}", link.error().message, hint)});

@@ -85,17 +85,19 @@ class Cluster {
 
   // A broker of whose address metadata() told. Connects when it has to.
   io::Task<Answer<BrokerLink*>> broker(NodeId id);
-  BrokerLink& any() { return *bootstrap_link_; }
+  // The broker that answered first; another one of the bootstrap addresses if it went away.
+  io::Task<Answer<BrokerLink*>> any();
   io::Env& env() { return env_; }
 
   // Must be awaited before the end.
   io::Task<void> close();
 
  private:
-  explicit Cluster(io::Env& env) : env_(env) {}
+  Cluster(io::Env& env, std::string bootstrap) : env_(env), bootstrap_(std::move(bootstrap)) {}
 
   io::Env& env_;
-  std::string bootstrap_;  // the address that answered
+  const std::string bootstrap_;
+  std::string answering_;  // the address of bootstrap_link_
   std::unique_ptr<BrokerLink> bootstrap_link_;
   std::map<NodeId, io::Endpoint> brokers_;
   std::map<NodeId, std::unique_ptr<BrokerLink>> links_;

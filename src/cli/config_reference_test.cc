@@ -19,10 +19,15 @@ TEST(ConfigReference, ThePageInDocsIsThatOfTheTables) {
     return;
   }
   std::ifstream file(kPage);
-  std::stringstream written;
-  written << file.rdbuf();
-  EXPECT_EQ(written.str(), page)
-      << "docs/configuration.md is not current: `ottla config --markdown > docs/configuration.md`";
+  std::istringstream wanted(page);
+  std::string is_there, should_be;
+  for (int line = 1; std::getline(wanted, should_be); ++line) {
+    std::getline(file, is_there);
+    ASSERT_EQ(is_there, should_be)
+        << "docs/configuration.md:" << line
+        << " is not current: ottla config --markdown > docs/configuration.md";
+  }
+  EXPECT_FALSE(std::getline(file, is_there)) << "docs/configuration.md has lines too many";
 }
 
 TEST(ConfigReference, DescribesWhatMayBeWritten) {

@@ -13,9 +13,9 @@
 #include "storage/journal.h"
 #include "storage/journal_format.h"
 #include "storage/log_directory.h"
+#include "storage/offset_index.h"
 #include "storage/producer_snapshot.h"
 #include "storage/recovery_journals.h"
-#include "storage/offset_index.h"
 #include "storage/segment_name.h"
 #include "storage/segment_sums.h"
 #include "storage/time_index.h"
@@ -23,6 +23,11 @@
 #include "wire/codec.h"
 #include "wire/compression.h"
 #include "wire/control_record.h"
+#include "wire/messages/kraft_version_record.h"
+#include "wire/messages/leader_change_message.h"
+#include "wire/messages/snapshot_footer_record.h"
+#include "wire/messages/snapshot_header_record.h"
+#include "wire/messages/voters_record.h"
 #include "wire/record.h"
 
 namespace ottla::cli {
@@ -99,6 +104,42 @@ void add_metadata_record(JsonWriter& json, const std::optional<ByteView>& value)
         json.key("data").raw(wire::print(message, version));
       },
       *record);
+}
+
+// Each begins with its own version.
+template <class Message>
+void add_message(JsonWriter& json, ByteView value) {
+  if (value.size() < sizeof(std::int16_t)) {
+    json.field("error", "the value is too short");
+    return;
+  }
+  const auto version = load_big<std::int16_t>(value.data());
+  const auto message = wire::decode<Message>(Slice::copy_of(value), version);
+  if (message) {
+    json.key("data").raw(wire::print(*message, version));
+  } else {
+    json.field("error", message.error().to_string());
+  }
+}
+
+void add_control_value(JsonWriter& json, wire::ControlRecordType type, ByteView value) {
+  using wire::ControlRecordType;
+  switch (type) {
+    case ControlRecordType::leader_change:
+      return add_message<wire::LeaderChangeMessage>(json, value);
+    case ControlRecordType::snapshot_header:
+      return add_message<wire::SnapshotHeaderRecord>(json, value);
+    case ControlRecordType::snapshot_footer:
+      return add_message<wire::SnapshotFooterRecord>(json, value);
+    case ControlRecordType::kraft_version:
+      return add_message<wire::KRaftVersionRecord>(json, value);
+    case ControlRecordType::kraft_voters:
+      return add_message<wire::VotersRecord>(json, value);
+    case ControlRecordType::abort:
+    case ControlRecordType::commit:
+      break;
+  }
+  json.bytes_field("value", value);
 }
 
 void add_batch_header(JsonWriter& json, const wire::BatchHeader& batch) {
@@ -278,7 +319,7 @@ class Dumper {
     if (batch.is_control()) {
       const auto key = wire::parse_control_key(record.key);
       json.field("control", key ? control_name(key->type) : std::string_view("unreadable"));
-      json.bytes_field("value", record.value);
+      if (key && record.value) add_control_value(json, key->type, *record.value);
       return;
     }
     if (is_metadata) {

@@ -67,10 +67,23 @@ class Verifier {
         co_await metadata_snapshot(inside);
       }
     }
+    judge_journals();
     co_return report_;
   }
 
  private:
+  struct JournalSuspect {
+    std::string file;
+    std::uint64_t sequence = 0;
+    std::uint64_t position = 0;
+    bool is_end = false;
+    std::string what;
+  };
+  struct JournalsOfShard {
+    std::map<std::uint64_t, std::uint64_t> durable_ends;  // position by sequence
+    std::vector<JournalSuspect> suspects;
+  };
+
   void find(Weight weight, std::string file, std::string what) {
     if (weight == Weight::damage) ++report_.damages;
     on_finding_({weight, std::move(file), std::move(what)});
@@ -119,22 +132,38 @@ class Verifier {
     }
     const storage::JournalContent found = storage::read_journal(*content, *header);
     report_.journal_entries += found.entries.size();
+    JournalsOfShard& shard = journals_[header->shard];
+    const std::uint64_t sequence = header->sequence;
     for (const storage::JournalEntry& entry : found.entries) {
-      if (entry.body_is_damaged) {
-        damage(path, fmt::format("the entry at {} (offset {} of topic id {}, partition {}) has a "
-                                 "batch with a wrong CRC",
-                                 entry.frame.position, entry.frame.offset,
-                                 entry.frame.partition.topic_id.to_string(),
-                                 entry.frame.partition.partition));
-      }
+      const storage::JournalPosition durable_end = entry.frame.durable_end;
+      auto& known = shard.durable_ends[durable_end.sequence];
+      known = std::max(known, durable_end.position);
+      if (!entry.body_is_damaged) continue;
+      shard.suspects.push_back(
+          {path, sequence, entry.frame.position, false,
+           fmt::format(
+               "the entry at {} (offset {} of topic id {}, partition {}) has a batch with a "
+               "wrong CRC",
+               entry.frame.position, entry.frame.offset, entry.frame.partition.topic_id.to_string(),
+               entry.frame.partition.partition)});
     }
-    // A gap below the durable end has rotted; one behind it may never have been written.
     for (const auto& gap : found.gaps) {
-      const storage::JournalPosition at{header->sequence, gap.from};
-      const bool was_durable = at < found.durable_end;
-      find(was_durable ? Weight::damage : Weight::note, path,
-           fmt::format("bytes {} to {} can't be read{}", gap.from, gap.to,
-                       was_durable ? "" : "; they were never known to be on disk"));
+      const bool is_end = gap.to == content->size();  // perhaps nothing was written there
+      shard.suspects.push_back({path, sequence, gap.from, is_end,
+                                fmt::format("bytes {} to {} can't be read", gap.from, gap.to)});
+    }
+  }
+
+  // What can't be read has rotted if somebody knows that it was on disk: an entry behind it,
+  // perhaps of a later file. Else it may never have been written.
+  void judge_journals() {
+    for (auto& [number, shard] : journals_) {
+      for (const JournalSuspect& suspect : shard.suspects) {
+        const bool was_durable = suspect.position < shard.durable_ends[suspect.sequence];
+        if (!was_durable && suspect.is_end) continue;
+        find(was_durable ? Weight::damage : Weight::note, suspect.file,
+             suspect.what + (was_durable ? "" : "; it was never known to be on disk"));
+      }
     }
   }
 
@@ -354,6 +383,7 @@ class Verifier {
   io::Env& env_;
   std::function<void(const Finding&)> on_finding_;
   VerifyReport report_;
+  std::map<std::uint32_t, JournalsOfShard> journals_;
 };
 
 }  // namespace

@@ -18,6 +18,8 @@ using wire::ErrorCode;
 
 constexpr std::size_t kBatchBytes = 512 << 10;  // below every broker's message.max.bytes
 constexpr std::size_t kGatheredBytes = 4 << 20;
+constexpr io::Duration kTryTimeout = std::chrono::seconds(10);
+constexpr io::Duration kCreationPatience = std::chrono::seconds(3);
 constexpr io::Duration kRetryPause = std::chrono::milliseconds(100);
 constexpr std::int16_t kProduceVersionMax = 12;  // the last that names topics by their names
 constexpr std::int16_t kInitVersionMax = 4;
@@ -41,14 +43,17 @@ io::Task<Answer<>> Producer::learn_leaders() {
 io::Task<Answer<>> Producer::open() {
   const io::Instant deadline =
       cluster_.env().clock.now() + std::chrono::milliseconds(settings_.timeout_ms);
-  // A topic that is made by asking for it is not led at once.
+  // A topic that is made by asking for it is not there, or not led, at once. A broker that makes
+  // none says the same.
+  const io::Instant made_until = cluster_.env().clock.now() + kCreationPatience;
   for (;;) {
     auto learned = co_await learn_leaders();
     const bool is_led = learned && !leaders_.empty() && leaders_.begin()->second >= 0;
     if (is_led) break;
     const bool may_come =
         learned || learned.error().exit == ExitCode::unreachable ||
-        (settings_.may_create_topic && learned.error().exit == ExitCode::not_found);
+        (settings_.may_create_topic && learned.error().exit == ExitCode::not_found &&
+         cluster_.env().clock.now() < made_until);
     if (!may_come || cluster_.env().clock.now() >= deadline) {
       if (!learned) co_return learned;
       co_return std::unexpected(ClusterError{
@@ -57,15 +62,28 @@ io::Task<Answer<>> Producer::open() {
     co_await io::sleep_for(cluster_.env().clock, kRetryPause);
   }
   if (settings_.acks != -1) co_return Answer<>{};
+  for (;;) {
+    auto got = co_await get_producer_id();
+    const bool may_come = !got && got.error().exit == ExitCode::unreachable;
+    if (!may_come || cluster_.env().clock.now() >= deadline) co_return got;
+    co_await io::sleep_for(cluster_.env().clock, kRetryPause);
+  }
+}
+
+io::Task<Answer<>> Producer::get_producer_id() {
   wire::InitProducerIdRequest request;
   request.transactional_id.reset();
   request.transaction_timeout_ms = INT32_MAX;
-  auto answer = co_await cluster_.any().call<wire::InitProducerIdResponse>(std::move(request),
-                                                                           kInitVersionMax);
+  auto link = co_await cluster_.any();
+  if (!link) co_return std::unexpected(std::move(link.error()));
+  auto answer =
+      co_await (*link)->call<wire::InitProducerIdResponse>(std::move(request), kInitVersionMax);
   if (!answer) co_return std::unexpected(std::move(answer.error()));
   if (answer->error_code != 0) {
-    co_return std::unexpected(ClusterError{
-        ExitCode::failed, fmt::format("no producer id: {}", describe_code(answer->error_code))});
+    const bool is_retriable = wire::is_retriable(static_cast<ErrorCode>(answer->error_code));
+    co_return std::unexpected(
+        ClusterError{is_retriable ? ExitCode::unreachable : ExitCode::failed,
+                     fmt::format("no producer id: {}", describe_code(answer->error_code))});
   }
   producer_id_ = answer->producer_id;
   producer_epoch_ = answer->producer_epoch;
@@ -210,8 +228,8 @@ io::Task<Answer<>> Producer::send_to(NodeId leader, Batches& unsent,
     co_return Answer<>{};
   }
 
-  auto answer =
-      co_await (*link)->call<wire::ProduceResponse>(std::move(request), kProduceVersionMax);
+  auto answer = co_await (*link)->call<wire::ProduceResponse>(std::move(request),
+                                                              kProduceVersionMax, kTryTimeout);
   if (!answer) co_return std::unexpected(std::move(answer.error()));
   for (const auto& one : answer->responses) {
     for (const auto& partition : one.partition_responses) {

@@ -55,6 +55,7 @@ class Producer {
   using Batches = std::map<PartitionIndex, Batch>;
 
   io::Task<Answer<>> learn_leaders();
+  io::Task<Answer<>> get_producer_id();
   PartitionIndex partition_for(const InputRecord& record);
   wire::BatchOptions batch_options(PartitionIndex partition) const;
   io::Task<Answer<>> send_round(Batches& unsent,

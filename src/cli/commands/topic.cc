@@ -93,8 +93,9 @@ void print_created(const wire::CreateTopicsResponse::CreatableTopicResult& topic
 io::Task<int> create_topics(Cluster& cluster, const TopicFlags& flags, OutputFormat format) {
   auto request = create_request(flags);
   if (!request) co_return report(request.error());
-  auto answer =
-      co_await cluster.any().call<wire::CreateTopicsResponse>(std::move(*request), INT16_MAX);
+  auto link = co_await cluster.any();
+  if (!link) co_return report(link.error());
+  auto answer = co_await (*link)->call<wire::CreateTopicsResponse>(std::move(*request));
   if (!answer) co_return report(answer.error());
   int code = to_int(ExitCode::done);
   JsonStream stream(format);
@@ -118,7 +119,9 @@ io::Task<int> create_topics(Cluster& cluster, const TopicFlags& flags, OutputFor
 io::Task<int> delete_topics(Cluster& cluster, const TopicFlags& flags, OutputFormat format) {
   wire::DeleteTopicsRequest request;
   request.timeout_ms = kRequestTimeoutMs;
-  const auto version = cluster.any().version_of<wire::DeleteTopicsRequest>(INT16_MAX);
+  auto link = co_await cluster.any();
+  if (!link) co_return report(link.error());
+  const auto version = (*link)->version_of<wire::DeleteTopicsRequest>(INT16_MAX);
   if (!version) co_return report(version.error());
   for (const std::string& name : flags.names) {
     if (*version < 6) {
@@ -129,7 +132,7 @@ io::Task<int> delete_topics(Cluster& cluster, const TopicFlags& flags, OutputFor
       request.topics.push_back(std::move(topic));
     }
   }
-  auto answer = co_await cluster.any().call<wire::DeleteTopicsResponse>(std::move(request));
+  auto answer = co_await (*link)->call<wire::DeleteTopicsResponse>(std::move(request));
   if (!answer) co_return report(answer.error());
   int code = to_int(ExitCode::done);
   JsonStream stream(format);
@@ -246,7 +249,9 @@ io::Task<Answer<std::map<std::string, std::string>>> configs_of(Cluster& cluster
   resource.resource_name = std::move(name);
   resource.configuration_keys.reset();
   request.resources.push_back(std::move(resource));
-  auto answer = co_await cluster.any().call<wire::DescribeConfigsResponse>(std::move(request));
+  auto link = co_await cluster.any();
+  if (!link) co_return std::unexpected(std::move(link.error()));
+  auto answer = co_await (*link)->call<wire::DescribeConfigsResponse>(std::move(request));
   if (!answer) co_return std::unexpected(std::move(answer.error()));
   std::map<std::string, std::string> configs;
   for (const auto& result : answer->results) {
