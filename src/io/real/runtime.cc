@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "io/real/disk.h"
+#include "io/real/idle_trim.h"
 #include "io/real/lanes.h"
 #include "io/real/loop.h"
 #include "io/real/network.h"
@@ -154,6 +155,9 @@ int Runtime::run(std::function<Task<int>(Env&)> shard_main) {
     signals = std::make_unique<StopSignals>(
         world.shards[0]->loop, [&world] { world.to_all([](Shard& shard) { shard.stop.set(); }); });
   }
+  IdleTrim idle_trim(world.shards[0]->loop, world.lanes->general);
+  world.shards[0]->loop.clock().refresh();
+  idle_trim.start();
   world.running.store(shards());
   std::vector<std::thread> threads;
   for (unsigned number = 1; number < shards(); ++number) {
