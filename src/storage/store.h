@@ -93,6 +93,10 @@ class Store {
   // lack.
   virtual io::Task<io::Result<>> drain() = 0;
 
+  // Ends background work without draining, and waits for the writes under way: their memory goes
+  // with the store. Called on a store that is fenced, or that nobody will close clean.
+  virtual io::Task<> stop() = 0;
+
   virtual StoreStatistics statistics() const = 0;
 };
 

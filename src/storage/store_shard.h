@@ -77,6 +77,7 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
     on_fenced_ = std::move(callback);
   }
   io::Task<io::Result<>> drain() override;
+  io::Task<> stop() override;
   StoreStatistics statistics() const override;
 
   // --- for the folder
@@ -86,8 +87,6 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
   // Drains these partitions, leaves their directories complete under a name that ends in -stray,
   // and forgets them.
   io::Task<io::Result<>> set_aside(std::vector<TopicIdPartition> ids);
-  // Ends the background work as it is.
-  io::Task<> stop();
   std::vector<CheckpointEntry> checkpoint_entries() const;
   // The checkpoint files hold these now.
   void on_checkpointed(const std::vector<CheckpointEntry>& entries);
