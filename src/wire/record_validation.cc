@@ -100,12 +100,9 @@ std::expected<void, ValidationFailure> check_header(const BatchHeader& header, B
   if (header.is_control()) {
     return failure(ErrorCode::invalid_record, "Clients may not write control records.");
   }
-  if (header.has_producer() && header.base_sequence < 0) {
-    return failure(ErrorCode::invalid_record, "A batch with a producer id needs a sequence.");
-  }
-  if (header.has_producer() && header.producer_epoch < 0) {
-    return failure(ErrorCode::invalid_producer_epoch,
-                   "A batch with a producer id needs a producer epoch.");
+  if (header.has_producer() && (header.base_sequence < 0 || header.producer_epoch < 0)) {
+    return failure(ErrorCode::invalid_record,
+                   "A batch with a producer id needs a producer epoch and a sequence.");
   }
   return {};
 }
