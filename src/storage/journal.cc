@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "storage/text_scan.h"
 
 namespace ottla::storage {
@@ -266,10 +267,15 @@ io::Task<> Journal::flush_loop() {
   while (!groups_.empty() && !failed_) {
     if (groups_.size() == 1) close_group();
     const Group& front = groups_.front();
-    auto result =
-        co_await front.file->file->write_synced(front.position, {front.memory.data(), front.bytes});
+    if (is_planted(PlantedBug::acknowledged_before_sync)) {
+      callbacks_.on_flushed(groups_.front().touched);
+    }
+    const ByteView bytes{front.memory.data(), front.bytes};
+    auto result = is_planted(PlantedBug::journal_not_synced)
+                      ? co_await front.file->file->write(front.position, bytes)
+                      : co_await front.file->file->write_synced(front.position, bytes);
     if (failed_) break;
-    if (!result) {
+    if (!result && !is_planted(PlantedBug::failed_sync_ignored)) {
       fail(std::move(result.error()));
       break;
     }
@@ -380,7 +386,9 @@ io::Task<io::Result<std::unique_ptr<Journal::File>>> Journal::make(JournalHeader
                                     journal_file_name(header.shard, header.sequence));
     co_return std::unexpected(std::move(made.error()));
   }
-  auto synced = co_await env_.disk.sync_directory(identity_.directory);
+  io::Result<> synced;
+  if (!is_planted(PlantedBug::journal_name_not_synced))
+    synced = co_await env_.disk.sync_directory(identity_.directory);
   if (!synced) co_return std::unexpected(std::move(synced.error()));
   auto file = std::make_unique<File>();
   file->file = std::move(*made);

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 
 namespace ottla::storage {
 namespace {
@@ -61,11 +62,13 @@ ProducerCheck ProducerState::check(const wire::BatchHeader& batch, AppendOrigin 
   if (!batch.has_producer() || origin == AppendOrigin::replication) return {};
   const ProducerEntry* entry = find(batch.producer_id);
   const bool is_client = origin == AppendOrigin::client;
-  if (is_client && entry) {
+  if (is_client && entry && !is_planted(PlantedBug::duplicate_window_lost)) {
     if (const AppendedBatch* original = find_duplicate(*entry, batch)) {
       ProducerCheck check;
       check.outcome = ProducerCheck::Outcome::duplicate;
-      check.first_offset = original->first_offset();
+      check.first_offset = is_planted(PlantedBug::duplicate_answered_elsewhere)
+                               ? end_offset_
+                               : original->first_offset();
       check.last_offset = original->last_offset;
       check.timestamp = original->timestamp;
       return check;
@@ -99,6 +102,7 @@ ProducerCheck ProducerState::check(const wire::BatchHeader& batch, AppendOrigin 
 
 bool ProducerState::is_sequence_right(const wire::BatchHeader& batch,
                                       const ProducerEntry* entry) const {
+  if (is_planted(PlantedBug::any_sequence_accepted)) return true;
   const Sequence first = batch.base_sequence;
   const auto begun = verifications_.find(batch.producer_id);
   if (begun != verifications_.end()) {

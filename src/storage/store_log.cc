@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "storage/log_directory.h"
 #include "storage/segment_recovery.h"
 #include "storage/store_recovery_files.h"
@@ -205,6 +206,7 @@ LogResult<AppendResult> StoredLog::append(ByteView batch, const wire::BatchHeade
     active().segment.append_aborted((*applied)->to_aborted());
   }
   push_tail(std::move(place.body), placed.last_offset());
+  if (is_planted(PlantedBug::high_watermark_is_log_end)) high_watermark_ = end_;
   unwritten_bytes_ += batch.size();
   bytes_since_snapshot_ += batch.size();
   if (bytes_since_snapshot_ >= kSnapshotEveryBytes) {

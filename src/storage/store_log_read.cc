@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "storage/segment_files.h"
 #include "storage/segment_name.h"
 #include "storage/segment_recovery.h"
@@ -88,6 +89,10 @@ io::Task<LogResult<ReadResult>> StoredLog::read(ReadRequest request) {
     }
     std::size_t at = segment_of(request.from);
     while (at + 1 < segments_.size() && segments_[at]->segment.next_offset() <= request.from) ++at;
+    if (is_planted(PlantedBug::segment_border_skipped) && at + 1 < segments_.size() && at > 0 &&
+        segments_[at]->segment.base_offset() == request.from) {
+      request.from = segments_[++at]->segment.base_offset();
+    }
     auto answer = co_await read_file(segments_[at], request, bound);
     if (!answer) co_return answer;
     // Nothing there below the bound, but something behind: a gap at the segment's end.

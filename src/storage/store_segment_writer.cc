@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 
 namespace ottla::storage {
 
@@ -107,6 +108,7 @@ io::Task<io::Result<>> SegmentWriter::sync() {
   rest_is_durable_ = true;
   if (!is_dirty_) co_return io::Result<>();
   is_dirty_ = false;
+  if (is_planted(PlantedBug::segment_not_synced)) co_return io::Result<>();
   co_return co_await file_->sync_data();
 }
 
