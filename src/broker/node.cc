@@ -560,6 +560,11 @@ class Node {
         meeting_.exit_code = static_cast<int>(ExitCode::failed);
       }
     }
+    for (unsigned index = 0; index < stores_.size(); ++index) {
+      if (!stores_[index]) continue;
+      co_await io::call_on<int>(env_, index,
+                                [store = stores_[index]] { return stop_store(store); });
+    }
     stores_.clear();
     for (const auto& [index, slot] : meeting_.slots) {
       ShardSlot* there = slot;
@@ -573,6 +578,10 @@ class Node {
     if (was_serving) {
       for (auto& acceptor : slot->part->acceptors) co_await acceptor->stop(grace);
     }
+    co_return 0;
+  }
+  static io::Task<int> stop_store(std::shared_ptr<storage::Store> store) {
+    co_await store->stop();
     co_return 0;
   }
   static io::Task<int> join_requests(ShardSlot* slot) {
