@@ -91,7 +91,7 @@ io::Task<Found> find_one(Shard& owner, Query query, Isolation isolation) {
                               : co_await log->find_timestamp(query.timestamp, bound);
       if (!result) {
         found.error = storage::to_error_code(result.error());
-      } else if (result->offset >= 0) {
+      } else if (result->offset >= 0 && result->offset < bound) {
         found.timestamp = result->timestamp;
         found.offset = result->offset;
         found.leader_epoch = result->leader_epoch;
