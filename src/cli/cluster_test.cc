@@ -153,7 +153,7 @@ TEST_F(OneNode, OffsetsCountsAndPartitionsAreKept) {
 
 TEST_F(OneNode, ARecordIsStoredOnceThoughTheNodeDiesMeanwhile) {
   wait_for_node();
-  world_.at(world_.now() + 30ms, [this] {
+  world_.at(world_.now() + 5ms, [this] {
     was_producing_ = client_.is_running();
     node_.crash(io::sim::CrashKind::power_loss);
   });

@@ -1,7 +1,9 @@
 #include "consensus/format.h"
 
 #include <array>
+#include <fmt/format.h>
 
+#include "consensus/quorum_state.h"
 #include "storage/atomic_file.h"
 #include "storage/log_directory.h"
 
@@ -19,16 +21,47 @@ io::Task<io::Result<>> make_directory_if_missing(io::Disk& disk, std::string pat
   co_return io::Result<>{};
 }
 
+// meta.properties is written last, so a log without it is not what a crash in format leaves:
+// somebody lost the file, and a new cluster id would cut the log off from its cluster.
+io::Task<io::Result<>> check_no_metadata_log(io::Disk& disk, std::string metadata_dir) {
+  auto entries = co_await disk.list(metadata_dir);
+  if (!entries && entries.error().kind == io::ErrorKind::not_found) co_return io::Result<>{};
+  if (!entries) co_return std::unexpected(entries.error());
+  for (const io::DirectoryEntry& entry : *entries) {
+    if (entry.name != kQuorumStateFile && !entry.name.ends_with(".log")) continue;
+    co_return std::unexpected(io::Error{
+        io::ErrorKind::invalid,
+        fmt::format("{} holds the metadata of a cluster ({}), but the log dir has no {}: put that "
+                    "file back, or move the folder away to begin a new cluster",
+                    metadata_dir, entry.name, storage::kMetaPropertiesFile)});
+  }
+  co_return io::Result<>{};
+}
+
+// Of the folder that holds `path`: the name of a new folder is durable only with it.
+std::string parent_of(const std::string& path) {
+  const auto end = path.find_last_not_of('/');
+  const auto slash = path.rfind('/', end);
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
 }  // namespace
 
 io::Task<io::Result<>> format_if_empty(io::Env& env, std::string log_dir, FormatOptions options) {
   io::Disk& disk = env.disk;
-  if (auto made = co_await make_directory_if_missing(disk, log_dir); !made) co_return made;
+  if (auto made = co_await disk.make_directory(log_dir); made) {
+    if (auto synced = co_await disk.sync_directory(parent_of(log_dir)); !synced) co_return synced;
+  } else if (made.error().kind != io::ErrorKind::exists) {
+    co_return made;
+  }
   const auto known =
       co_await disk.status(log_dir + "/" + std::string(storage::kMetaPropertiesFile));
   if (known) co_return io::Result<>{};
   if (known.error().kind != io::ErrorKind::not_found) co_return std::unexpected(known.error());
 
+  const std::string metadata_dir = log_dir + "/" + std::string(storage::kMetadataTopic) + "-0";
+  if (auto empty = co_await check_no_metadata_log(disk, metadata_dir); !empty) co_return empty;
   const Uuid directory_id = env.random.uuid();
   if (options.cluster_id.empty()) options.cluster_id = env.random.uuid().to_string();
   const TimestampMs now = env.clock.wall_ms();
@@ -38,7 +71,6 @@ io::Task<io::Result<>> format_if_empty(io::Env& env, std::string log_dir, Format
   SnapshotBuilder bootstrap(0, 0, now, std::nullopt);
   bootstrap.add(options.bootstrap_records);
   SnapshotBuilder initial(0, now, now, voters);
-  const std::string metadata_dir = log_dir + "/" + std::string(storage::kMetadataTopic) + "-0";
   if (auto made = co_await make_directory_if_missing(disk, metadata_dir); !made) co_return made;
 
   struct NewFile {

@@ -19,7 +19,8 @@ struct FormatOptions {
 };
 
 // Does nothing if the folder has a meta.properties. Durable when it returns; a crash half-way
-// leaves a folder that this formats again: meta.properties is written last.
+// leaves a folder that this formats again: meta.properties is written last. Refuses (`invalid`) a
+// folder that has a metadata log but no meta.properties.
 io::Task<io::Result<>> format_if_empty(io::Env& env, std::string log_dir, FormatOptions options);
 
 }  // namespace ottla::consensus

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kSnapshotFileBytesMax = 1u << 30;
 constexpr std::size_t kReadBytes = 1 << 20;
-constexpr std::int16_t kLeaderChangeVersion = 0;  // what Kafka 4.3.1 writes; it can't read version 1
+constexpr std::int16_t kLeaderChangeVersion = 0;  // what Kafka 4.3.1 writes; it can't read 1
 constexpr std::string_view kPartSuffix = ".part";
 
 io::Error invalid(std::string message) { return {io::ErrorKind::invalid, std::move(message)}; }
@@ -45,7 +45,7 @@ io::Task<io::Result<>> MetadataLog::load() {
   last_snapshot_ = env_.clock.now();
   auto entries = co_await env_.disk.list(options_.directory);
   if (!entries) co_return std::unexpected(entries.error());
-  std::optional<SnapshotId> newest;
+  std::vector<SnapshotId> snapshots;
   bool has_state = false;
   for (const io::DirectoryEntry& entry : *entries) {
     if (entry.name == kQuorumStateFile) has_state = true;
@@ -53,39 +53,80 @@ io::Task<io::Result<>> MetadataLog::load() {
       if (auto removed = co_await env_.disk.remove(path_of(entry.name)); !removed)
         co_return removed;
     }
-    if (const auto id = parse_snapshot_name(entry.name); id && (!newest || *id > *newest))
-      newest = id;
+    if (const auto id = parse_snapshot_name(entry.name)) snapshots.push_back(*id);
   }
-  if (newest) {
-    const std::string path = path_of(file_name(*newest));
+  if (!snapshots.empty()) {
+    const SnapshotId newest = std::ranges::max(snapshots);
+    const std::string path = path_of(file_name(newest));
     auto bytes = co_await storage::read_small_file(env_.disk, path, kSnapshotFileBytesMax);
     if (!bytes) co_return std::unexpected(bytes.error());
     auto content = parse_snapshot(Slice::copy_of(*bytes));
     if (!content) co_return std::unexpected(invalid(fmt::format("{}: {}", path, content.error())));
     if (content->voters) voters_ = *content->voters;
-    if (newest->end_offset > 0) {
+    if (newest.end_offset > 0) {
       snapshot_ = newest;
-      has_voters_in_log_ = content->voters.has_value();
       loaded_snapshot_ = std::move(*content);
     }
+    for (const SnapshotId& id : snapshots) {  // a crash came before these were removed
+      if (id == newest || id.end_offset == 0) continue;
+      if (auto removed = co_await env_.disk.remove(path_of(file_name(id))); !removed)
+        co_return removed;
+    }
+  }
+  const Offset loaded_end = snapshot_ ? snapshot_->end_offset : 0;
+  if (log_->log_start_offset() > loaded_end) {
+    co_return std::unexpected(invalid(
+        fmt::format("the metadata log in {} begins at offset {}, but no snapshot holds what came "
+                    "before: the cluster's state is incomplete. Restore the missing *.checkpoint",
+                    options_.directory, log_->log_start_offset())));
+  }
+  if (log_->log_end_offset() < loaded_end) {
+    co_return std::unexpected(invalid(
+        fmt::format("the metadata log in {} ends at offset {}, before its snapshot {}: its end was "
+                    "lost. Move the *.log files away to go on from the snapshot of a copy",
+                    options_.directory, log_->log_end_offset(), file_name(*snapshot_))));
   }
   if (has_state) {
-    const std::string path = path_of(kQuorumStateFile);
-    auto bytes = co_await storage::read_small_file(env_.disk, path, kQuorumStateBytesMax);
-    if (!bytes) co_return std::unexpected(bytes.error());
-    auto state = parse_quorum_state(as_text(*bytes));
-    if (!state) co_return std::unexpected(invalid(fmt::format("{}: {}", path, state.error())));
-    state_ = *state;
+    if (auto loaded = co_await load_quorum_state(); !loaded) co_return loaded;
   }
+  if (auto loaded = co_await load_voters_from_log(); !loaded) co_return loaded;
   if (voters_.voters.empty()) {
     voters_.voters.push_back({options_.node_id, options_.directory_id, options_.endpoints});
   }
-  if (voters_.voters.size() > 1 || voters_.voters.front().id != options_.node_id) {
+  const auto is_other = [&](NodeId id) { return id != options_.node_id; };
+  if (voters_.voters.size() > 1 || is_other(voters_.voters.front().id) ||
+      std::ranges::any_of(state_.voters, is_other)) {
     co_return std::unexpected(invalid(fmt::format(
         "the metadata quorum in {} is not node {} alone: this version serves a quorum of one only",
         options_.directory, options_.node_id)));
   }
   co_return io::Result<>{};
+}
+
+io::Task<io::Result<>> MetadataLog::load_quorum_state() {
+  const std::string path = path_of(kQuorumStateFile);
+  auto bytes = co_await storage::read_small_file(env_.disk, path, kQuorumStateBytesMax);
+  if (!bytes) co_return std::unexpected(bytes.error());
+  auto state = parse_quorum_state(as_text(*bytes));
+  if (!state) co_return std::unexpected(invalid(fmt::format("{}: {}", path, state.error())));
+  state_ = *state;
+  co_return io::Result<>{};
+}
+
+// The voters may have changed since the snapshot: a folder that was part of a larger quorum must
+// not go on alone.
+io::Task<io::Result<>> MetadataLog::load_voters_from_log() {
+  VoterSet* voters = &voters_;
+  co_return co_await for_each_batch(
+      snapshot_ ? snapshot_->end_offset : 0,
+      [voters](const wire::Batch& batch, const Slice&) -> std::expected<void, std::string> {
+        if (!batch.header.is_control()) return {};
+        wire::RecordCursor records(batch.records(), batch.header.record_count);
+        for (wire::Record record; records.next(record);) {
+          if (auto taken = apply_control_record(record, *voters); !taken) return taken;
+        }
+        return {};
+      });
 }
 
 io::Task<io::Result<>> MetadataLog::begin_reign() {
@@ -102,14 +143,13 @@ io::Task<io::Result<>> MetadataLog::begin_reign() {
   change.leader_id = options_.node_id;
   auto& voter = change.voters.emplace_back();
   voter.voter_id = options_.node_id;
-  voter.voter_directory_id = options_.directory_id;
   change.granting_voters = change.voters;
   const auto change_value = wire::encode_to_slice(change, kLeaderChangeVersion);
   OTTLA_CHECK(change_value.has_value());
   const Slice version_value = encode_kraft_version(voters_.kraft_version);
   const Slice voters_value = encode_voters(voters_.voters);
   std::vector<wire::ControlRecord> records{{wire::ControlRecordType::leader_change, *change_value}};
-  if (log_->log_end_offset() == 0) {
+  if (log_->log_end_offset() == 0 && voters_.kraft_version > 0) {
     records.push_back({wire::ControlRecordType::kraft_version, version_value});
     records.push_back({wire::ControlRecordType::kraft_voters, voters_value});
   }
@@ -129,6 +169,10 @@ io::Result<storage::AppendResult> MetadataLog::append_batch(const Slice& batch) 
   OTTLA_CHECK(header.has_value());
   const auto appended = log_->append(
       batch, *header, {.leader_epoch = epoch(), .origin = storage::AppendOrigin::coordinator});
+  if (!appended && appended.error() == storage::LogError::no_room) {
+    return std::unexpected(
+        io::Error{io::ErrorKind::exhausted, "the journal has no room for metadata yet"});
+  }
   if (!appended) return std::unexpected(from_log(appended.error(), "appending to"));
   bytes_since_snapshot_ += batch.size();
   return *appended;
@@ -163,7 +207,36 @@ io::Task<io::Result<>> MetadataLog::replay(Take take) {
     }
     loaded_snapshot_ = {};
   }
-  Offset at = std::max(log_->log_start_offset(), snapshot_ ? snapshot_->end_offset : 0);
+  const Offset from = snapshot_ ? snapshot_->end_offset : 0;
+  bytes_since_snapshot_ = 0;
+  co_return co_await for_each_batch(
+      from,
+      [this, from, &take](const wire::Batch& batch,
+                          const Slice& owner) -> std::expected<void, std::string> {
+        bytes_since_snapshot_ += batch.bytes.size();
+        if (batch.header.is_control()) return {};
+        wire::RecordCursor records(batch.records(), batch.header.record_count);
+        for (wire::Record record; records.next(record);) {
+          const Offset offset = wire::record_offset(batch.header, record);
+          if (offset < from || !record.value) continue;
+          const Slice value = owner.subslice(
+              static_cast<std::size_t>(record.value->data() - owner.data()), record.value->size());
+          auto taken = take({.offset = offset,
+                             .epoch = batch.header.leader_epoch,
+                             .timestamp = wire::record_timestamp(batch.header, record),
+                             .value = value});
+          if (!taken) {
+            return std::unexpected(
+                fmt::format("metadata record at offset {}: {}", offset, taken.error()));
+          }
+        }
+        if (records.error()) return std::unexpected("its records can't be read");
+        return {};
+      });
+}
+
+io::Task<io::Result<>> MetadataLog::for_each_batch(Offset from, TakeBatch take) {
+  Offset at = std::max(log_->log_start_offset(), from);
   while (at < log_->high_watermark()) {
     auto read = co_await log_->read(
         {.from = at, .max_bytes = kReadBytes, .upper_bound = log_->high_watermark()});
@@ -173,24 +246,13 @@ io::Task<io::Result<>> MetadataLog::replay(Take take) {
     if (!bytes) co_return std::unexpected(bytes.error());
     wire::BatchCursor batches(*bytes);
     for (wire::Batch batch; batches.next(batch);) {
-      if (batch.header.is_control() || batch.header.next_offset() <= at) continue;
-      wire::RecordCursor records(batch.records(), batch.header.record_count);
-      for (wire::Record record; records.next(record);) {
-        const Offset offset = wire::record_offset(batch.header, record);
-        if (offset < at || !record.value) continue;
-        const Slice value = bytes->subslice(
-            static_cast<std::size_t>(record.value->data() - bytes->data()), record.value->size());
-        const auto taken = take({.offset = offset,
-                                 .epoch = batch.header.leader_epoch,
-                                 .timestamp = wire::record_timestamp(batch.header, record),
-                                 .value = value});
-        if (!taken)
-          co_return std::unexpected(
-              invalid(fmt::format("metadata record at offset {}: {}", offset, taken.error())));
-      }
-      if (records.error())
-        co_return std::unexpected(invalid(
-            fmt::format("a metadata batch at offset {} can't be read", batch.header.base_offset)));
+      if (batch.header.next_offset() <= at) continue;
+      const auto fault = [&](std::string_view what) {
+        return std::unexpected(invalid(fmt::format(
+            "{}: the batch at offset {}: {}", options_.directory, batch.header.base_offset, what)));
+      };
+      if (!wire::crc_matches(batch.bytes)) co_return fault("its CRC is wrong");
+      if (auto taken = take(batch, *bytes); !taken) co_return fault(taken.error());
     }
     at = read->next_offset;
   }
@@ -208,7 +270,8 @@ io::Task<io::Result<>> MetadataLog::write_snapshot(SnapshotId id, TimestampMs la
   OTTLA_CHECK(id.end_offset <= log_->high_watermark());
   bytes_since_snapshot_ = 0;
   last_snapshot_ = env_.clock.now();
-  SnapshotBuilder builder(id.epoch, last_timestamp, env_.clock.wall_ms(), voters_);
+  SnapshotBuilder builder(id.epoch, last_timestamp, env_.clock.wall_ms(),
+                          voters_.kraft_version > 0 ? std::optional(voters_) : std::nullopt);
   builder.add(records);
   const Bytes content = std::move(builder).finish();
   const std::string path = path_of(file_name(id));
@@ -241,7 +304,7 @@ io::Task<io::Result<std::optional<MetadataLog::SnapshotPart>>> MetadataLog::read
   if (!file) co_return std::unexpected(file.error());
   const auto size = (*file)->size_bytes();
   if (!size) co_return std::unexpected(size.error());
-  if (position > *size) co_return std::optional<SnapshotPart>();
+  if (position >= *size) co_return SnapshotPart{{}, *size};
   Slice bytes = Slice::allocate(std::min<std::uint64_t>(max_bytes, *size - position));
   const auto got = co_await (*file)->read(position, bytes.mutable_view());
   if (!got) co_return std::unexpected(got.error());

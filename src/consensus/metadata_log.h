@@ -18,6 +18,7 @@
 #include "consensus/snapshot.h"
 #include "io/env.h"
 #include "storage/partition_log.h"
+#include "wire/record_batch.h"
 
 namespace ottla::consensus {
 
@@ -53,7 +54,8 @@ class MetadataLog {
   io::Task<io::Result<>> replay(Take take);
 
   // Appends records as one batch, and gives the offset of the last; the batch is committed when
-  // wait_committed() says so. Only a failed disk refuses.
+  // wait_committed() says so. Errors: `exhausted`, when the shard's journal is full: nothing has
+  // happened, and the same call works a little later; any other means a failed disk.
   io::Result<Offset> append(const std::vector<Bytes>& records);
   io::Task<bool> wait_committed(Offset last);
 
@@ -71,7 +73,8 @@ class MetadataLog {
 
   // The newest snapshot; none but the one of format counts as none.
   const std::optional<SnapshotId>& snapshot() const { return snapshot_; }
-  // `max_bytes` of a snapshot's file from `position`; nullopt if there is no such snapshot.
+  // `max_bytes` of a snapshot's file from `position`, nothing if that is behind its end; nullopt if
+  // there is no such snapshot.
   struct SnapshotPart {
     Slice bytes;
     std::uint64_t size_bytes = 0;  // of the whole file
@@ -84,6 +87,12 @@ class MetadataLog {
   MetadataLog(io::Env& env, std::shared_ptr<storage::PartitionLog> log, MetadataLogOptions options)
       : env_(env), log_(std::move(log)), options_(std::move(options)) {}
   io::Task<io::Result<>> load();
+  io::Task<io::Result<>> load_quorum_state();
+  io::Task<io::Result<>> load_voters_from_log();
+  // Reads the committed log from `from` on, batch by batch; `take` may refuse one in words.
+  using TakeBatch =
+      std::function<std::expected<void, std::string>(const wire::Batch& batch, const Slice& owner)>;
+  io::Task<io::Result<>> for_each_batch(Offset from, TakeBatch take);
   io::Task<io::Result<>> begin_reign();
   io::Result<storage::AppendResult> append_batch(const Slice& batch);
   std::string path_of(std::string_view name) const {
@@ -96,11 +105,10 @@ class MetadataLog {
   MetadataLogOptions options_;
   // durable
   QuorumState state_;
-  VoterSet voters_;
+  VoterSet voters_{.kraft_version = 0, .voters = {}};  // 0 until a record says more
   std::optional<SnapshotId> snapshot_;
   // soft
   SnapshotContent loaded_snapshot_;
-  bool has_voters_in_log_ = false;
   Offset epoch_start_ = 0;
   std::uint64_t bytes_since_snapshot_ = 0;
   io::Instant last_snapshot_;

@@ -2,8 +2,21 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 namespace ottla::consensus {
+namespace {
+
+std::optional<std::int32_t> number_in(const nlohmann::json& object, const char* name) {
+  const auto at = object.find(name);
+  if (at == object.end() || !at->is_number_integer()) return std::nullopt;
+  const auto value = at->get<std::int64_t>();
+  if (!std::in_range<std::int32_t>(value)) return std::nullopt;
+  return static_cast<std::int32_t>(value);
+}
+
+}  // namespace
 
 std::string serialize(const QuorumState& state) {
   return fmt::format(
@@ -13,11 +26,7 @@ std::string serialize(const QuorumState& state) {
 
 std::expected<QuorumState, std::string> parse_quorum_state(std::string_view text) {
   const auto json = nlohmann::json::parse(text, nullptr, false);
-  const auto number = [&](const char* name) -> std::optional<std::int32_t> {
-    const auto at = json.find(name);
-    if (at == json.end() || !at->is_number_integer()) return std::nullopt;
-    return at->get<std::int32_t>();
-  };
+  const auto number = [&](const char* name) { return number_in(json, name); };
   if (!json.is_object()) return std::unexpected("quorum-state is no JSON object");
   const auto leader = number("leaderId");
   const auto epoch = number("leaderEpoch");
@@ -35,6 +44,13 @@ std::expected<QuorumState, std::string> parse_quorum_state(std::string_view text
     const auto id = Uuid::parse(at->get<std::string>());
     if (!id) return std::unexpected("quorum-state has a votedDirectoryId that is no id");
     state.voted_directory_id = *id;
+  }
+  if (const auto at = json.find("currentVoters"); at != json.end() && at->is_array()) {
+    for (const auto& voter : *at) {
+      const auto id = voter.is_object() ? number_in(voter, "voterId") : std::nullopt;
+      if (!id) return std::unexpected("quorum-state has a voter without an id");
+      state.voters.push_back(*id);
+    }
   }
   return state;
 }

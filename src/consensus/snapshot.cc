@@ -52,6 +52,34 @@ std::optional<SnapshotId> parse_snapshot_name(std::string_view name) {
   return SnapshotId{*offset, *epoch};
 }
 
+std::expected<void, std::string> apply_control_record(const wire::Record& record,
+                                                      VoterSet& voters) {
+  const auto key = wire::parse_control_key(record.key);
+  if (!key) return std::unexpected("a control record has no type");
+  const bool is_version = key->type == wire::ControlRecordType::kraft_version;
+  if (!is_version && key->type != wire::ControlRecordType::kraft_voters) return {};
+  if (!record.value) return std::unexpected("a control record has no value");
+  const Slice value = Slice::copy_of(*record.value);
+  if (is_version) {
+    const auto version = wire::decode<wire::KRaftVersionRecord>(value, 0);
+    if (!version) return std::unexpected(version.error().to_string());
+    voters.kraft_version = version->kraft_version;
+    return {};
+  }
+  const auto decoded = wire::decode<wire::VotersRecord>(value, 0);
+  if (!decoded) return std::unexpected(decoded.error().to_string());
+  voters.voters.clear();
+  for (const auto& entry : decoded->voters) {
+    Voter& voter = voters.voters.emplace_back();
+    voter.id = entry.voter_id;
+    voter.directory_id = entry.voter_directory_id;
+    for (const auto& endpoint : entry.endpoints) {
+      voter.endpoints.push_back({endpoint.name, endpoint.host, endpoint.port});
+    }
+  }
+  return {};
+}
+
 Slice encode_kraft_version(std::int16_t version) {
   wire::KRaftVersionRecord record;
   record.kraft_version = version;
@@ -158,32 +186,13 @@ std::expected<SnapshotContent, std::string> parse_snapshot(const Slice& file) {
         case wire::ControlRecordType::snapshot_footer:
           has_footer = true;
           break;
-        case wire::ControlRecordType::kraft_version: {
-          const auto version = wire::decode<wire::KRaftVersionRecord>(value, 0);
-          if (!version) return std::unexpected(version.error().to_string());
-          if (!content.voters) content.voters.emplace();
-          content.voters->kraft_version = version->kraft_version;
-          break;
-        }
+        case wire::ControlRecordType::kraft_version:
         case wire::ControlRecordType::kraft_voters: {
-          const auto voters = wire::decode<wire::VotersRecord>(value, 0);
-          if (!voters) return std::unexpected(voters.error().to_string());
           if (!content.voters) content.voters.emplace();
-          content.voters->voters.clear();
-          for (const auto& entry : voters->voters) {
-            Voter& voter = content.voters->voters.emplace_back();
-            voter.id = entry.voter_id;
-            voter.directory_id = entry.voter_directory_id;
-            for (const auto& endpoint : entry.endpoints) {
-              voter.endpoints.push_back({endpoint.name, endpoint.host, endpoint.port});
-            }
-          }
+          if (auto taken = apply_control_record(record, *content.voters); !taken)
+            return std::unexpected(taken.error());
           break;
         }
-        case wire::ControlRecordType::abort:
-        case wire::ControlRecordType::commit:
-        case wire::ControlRecordType::leader_change:
-          break;
         default:
           break;  // a newer kind: nothing that the records depend on
       }

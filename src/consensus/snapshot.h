@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "wire/record.h"
 
 namespace ottla::consensus {
 
@@ -40,12 +41,16 @@ struct Voter {
   bool operator==(const Voter&) const = default;
 };
 
-// What stands in control records of the log (KIP-853).
+// What stands in control records of the log (KIP-853). At version 0 the voters are in the nodes'
+// configuration only, and no record tells of them.
 struct VoterSet {
   std::int16_t kraft_version = 1;
   std::vector<Voter> voters;
   bool operator==(const VoterSet&) const = default;
 };
+
+// Takes over what a record of a control batch says of version and voters; others change nothing.
+std::expected<void, std::string> apply_control_record(const wire::Record& record, VoterSet& voters);
 
 // Values of the two control records, for the log and for snapshots.
 Slice encode_kraft_version(std::int16_t version);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <vector>
 
@@ -21,8 +22,7 @@ constexpr ConfigDefinition kTopicConfigs[] = {
      .default_value = "-1",
      .documentation =
          "Level of gzip when the broker compresses: 1 to 9, or -1 for the library's own choice.",
-     .at_least = -1,
-     .at_most = 9,
+     .one_of = "-1|1|2|3|4|5|6|7|8|9",
      .node_name = "compression.gzip.level"},
     {.name = "compression.lz4.level",
      .type = ConfigType::int32,
@@ -254,8 +254,7 @@ constexpr ConfigDefinition kBrokerConfigs[] = {
      .type = ConfigType::int32,
      .default_value = "-1",
      .documentation = "Default of the topic config of that name.",
-     .at_least = -1,
-     .at_most = 9},
+     .one_of = "-1|1|2|3|4|5|6|7|8|9"},
     {.name = "compression.lz4.level",
      .type = ConfigType::int32,
      .default_value = "9",
@@ -576,6 +575,15 @@ std::string plain(double number) {
   return static_cast<double>(whole) == number ? std::to_string(whole) : std::to_string(number);
 }
 
+bool is_one_of(std::string_view choices, std::string_view value) {
+  while (!choices.empty()) {
+    const std::size_t end = choices.find('|');
+    if (choices.substr(0, end) == value) return true;
+    choices = end == std::string_view::npos ? std::string_view() : choices.substr(end + 1);
+  }
+  return false;
+}
+
 // Whole numbers must fit their type exactly; from_chars says so.
 template <class T>
 std::expected<void, std::string> check_number(const ConfigDefinition& definition,
@@ -586,7 +594,14 @@ std::expected<void, std::string> check_number(const ConfigDefinition& definition
     return std::unexpected(
         refusal(definition, value, std::string("Not a number of type ").append(type_name)));
   }
+  if (!definition.one_of.empty() && !is_one_of(definition.one_of, value)) {
+    return std::unexpected(
+        refusal(definition, value, std::string("Value must be one of ").append(definition.one_of)));
+  }
   const auto as_double = static_cast<double>(number);
+  if (std::isnan(as_double)) {
+    return std::unexpected(refusal(definition, value, "Value must be a number"));
+  }
   if (as_double < definition.at_least) {
     return std::unexpected(
         refusal(definition, value, "Value must be at least " + plain(definition.at_least)));
@@ -596,15 +611,6 @@ std::expected<void, std::string> check_number(const ConfigDefinition& definition
         refusal(definition, value, "Value must be no more than " + plain(definition.at_most)));
   }
   return {};
-}
-
-bool is_one_of(std::string_view choices, std::string_view value) {
-  while (!choices.empty()) {
-    const std::size_t end = choices.find('|');
-    if (choices.substr(0, end) == value) return true;
-    choices = end == std::string_view::npos ? std::string_view() : choices.substr(end + 1);
-  }
-  return false;
 }
 
 std::string_view trim(std::string_view text) {
@@ -658,8 +664,10 @@ std::expected<void, std::string> validate_config(const ConfigDefinition& definit
     case ConfigType::list:
       if (!definition.one_of.empty()) {
         std::string_view rest = value;
-        while (!rest.empty()) {
+        bool has_more = !value.empty();
+        while (has_more) {
           const std::size_t end = rest.find(',');
+          has_more = end != std::string_view::npos;
           const std::string_view item = trim(rest.substr(0, end));
           if (!is_one_of(definition.one_of, item)) {
             return std::unexpected(
@@ -687,6 +695,10 @@ std::string_view nearest_config(std::span<const ConfigDefinition> among, std::st
   std::string_view best;
   std::size_t best_distance = kNear + 1;
   for (const ConfigDefinition& definition : among) {
+    // names come from clients: a long one costs nothing
+    if (name.size() > definition.name.size() + kNear ||
+        definition.name.size() > name.size() + kNear)
+      continue;
     const std::size_t distance = edit_distance(name, definition.name);
     if (distance < best_distance) {
       best_distance = distance;

@@ -32,7 +32,7 @@ struct ConfigDefinition {
   std::string_view documentation;
   double at_least = std::numeric_limits<double>::lowest();
   double at_most = std::numeric_limits<double>::max();
-  std::string_view one_of = {};     // "a|b|c": for strings, and for each item of a list
+  std::string_view one_of = {};     // "a|b|c": for strings and numbers, and for each item of a list
   std::string_view node_name = {};  // of a topic config: the broker setting that is its default
   bool is_read_only = false;        // of a broker config: needs a restart
   bool default_is_null = false;

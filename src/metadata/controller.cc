@@ -1,6 +1,7 @@
 #include "metadata/controller.h"
 
 #include <algorithm>
+#include <charconv>
 #include <fmt/format.h>
 #include <limits>
 
@@ -25,6 +26,28 @@ std::string collision_key(std::string_view name) {
   std::string key(name);
   std::ranges::replace(key, '.', '_');
   return key;
+}
+
+bool contains(const std::vector<NodeId>& ids, NodeId id) {
+  return std::ranges::find(ids, id) != ids.end();
+}
+
+// What Kafka refuses although each value is valid by itself.
+std::optional<std::string> lag_conflict(const ConfigMap& configs) {
+  const auto value_of = [&](std::string_view name) {
+    const auto own = configs.find(name);
+    const std::string_view text = own != configs.end() ? std::string_view(own->second)
+                                                       : find_topic_config(name)->default_value;
+    std::int64_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+  };
+  const std::int64_t least = value_of("min.compaction.lag.ms");
+  const std::int64_t most = value_of("max.compaction.lag.ms");
+  if (least <= most) return std::nullopt;
+  return fmt::format(
+      "conflict topic config setting min.compaction.lag.ms ({}) > max.compaction.lag.ms ({})",
+      least, most);
 }
 
 struct Refusal {
@@ -94,7 +117,7 @@ std::optional<std::string> Controller::check_features(
   for (const auto& [name, level] : image_->features) {
     if (auto fault = check(name, level)) return fault;
   }
-  return check(kKraftVersion, 1);  // its level stands in the log's control records
+  return check(kKraftVersion, options_.kraft_version);
 }
 
 Decision<wire::BrokerRegistrationResponse> Controller::register_broker(
@@ -157,8 +180,12 @@ Decision<wire::BrokerRegistrationResponse> Controller::register_broker(
   }
   record.rack = request.rack;
   record.fenced = is_same_process ? known->second.is_fenced : true;
+  record.in_controlled_shutdown = is_same_process && known->second.is_shutting_down;
   record.log_dirs = request.log_dirs;
-  sessions_.erase(request.broker_id);
+  // an amended registration goes on with its session, but has to be seen anew
+  if (!is_same_process) sessions_.erase(request.broker_id);
+  sessions_[request.broker_id].registration_offset =
+      next_offset + static_cast<Offset>(decision.records.size());
   decision.response.broker_epoch = record.broker_epoch;
   decision.records.emplace_back(std::move(record));
   return decision;
@@ -204,14 +231,17 @@ Decision<wire::BrokerHeartbeatResponse> Controller::heartbeat(
     }
     return decision;
   }
-  if (request.want_fence) {
+  const bool is_leaving = broker.is_shutting_down || request.want_shut_down;
+  if (request.want_fence && !broker.is_shutting_down) {
     fence();
     decision.response.is_fenced = true;
+    decision.response.should_shut_down = request.want_shut_down;
     return decision;
   }
-  if (!request.want_shut_down) return decision;
+  if (!is_leaving) return decision;
 
-  if (!session.shutdown_offset && leads_something(broker.id)) {
+  const bool begins_now = !broker.is_shutting_down && leads_something(broker.id);
+  if (begins_now) {
     // hands its leaderships over first: to nobody if there is nobody else
     change.in_controlled_shutdown = kTurnOn;
     decision.records.emplace_back(change);
@@ -219,12 +249,8 @@ Decision<wire::BrokerHeartbeatResponse> Controller::heartbeat(
     session.shutdown_offset = last_offset + static_cast<Offset>(decision.records.size());
     change.in_controlled_shutdown = 0;
   }
-  const bool others_know = std::ranges::all_of(image_->brokers, [&](const auto& entry) {
-    if (entry.first == broker.id || entry.second.is_fenced || !session.shutdown_offset) return true;
-    const auto other = sessions_.find(entry.first);
-    return other == sessions_.end() || other->second.applied_offset >= *session.shutdown_offset;
-  });
-  if (others_know) {
+  if (!session.shutdown_offset || others_have_seen(*session.shutdown_offset, broker.id)) {
+    if (!begins_now) fence_partitions(broker.id, decision.records);
     change.fenced = kTurnOn;
     decision.records.emplace_back(change);
     decision.response.is_fenced = true;
@@ -234,10 +260,18 @@ Decision<wire::BrokerHeartbeatResponse> Controller::heartbeat(
   return decision;
 }
 
+bool Controller::others_have_seen(Offset offset, NodeId but) const {
+  return std::ranges::all_of(image_->brokers, [&](const auto& entry) {
+    if (entry.first == but || entry.second.is_fenced) return true;
+    const auto other = sessions_.find(entry.first);
+    return other == sessions_.end() || other->second.applied_offset >= offset;
+  });
+}
+
 std::vector<Record> Controller::tick(std::int64_t now_ms) {
   std::vector<Record> records;
   for (auto at = sessions_.begin(); at != sessions_.end();) {
-    if (at->second.ends_ms > now_ms) {
+    if (!at->second.ends_ms || *at->second.ends_ms > now_ms) {
       ++at;
       continue;
     }
@@ -258,7 +292,7 @@ std::vector<Record> Controller::tick(std::int64_t now_ms) {
 std::optional<std::int64_t> Controller::deadline_ms() const {
   std::optional<std::int64_t> soonest;
   for (const auto& [id, session] : sessions_) {
-    if (!soonest || session.ends_ms < *soonest) soonest = session.ends_ms;
+    if (session.ends_ms && (!soonest || *session.ends_ms < *soonest)) soonest = session.ends_ms;
   }
   return soonest;
 }
@@ -301,16 +335,21 @@ void Controller::fence_partitions(NodeId broker, std::vector<Record>& records) c
   }
 }
 
-// A replica may lead if it is in the ISR, or in the ELR (KIP-966: it left the ISR while that was small, and stopped
-// clean). Where both are empty the last known leader may: nobody else can have more.
+// A replica may lead if it is in the ISR, or in the ELR (KIP-966: it left the ISR while that was
+// small, and stopped clean). Where both are empty the last known leader may: nobody else can have
+// more.
 void Controller::elect_for(NodeId broker, std::vector<Record>& records) const {
-  const auto holds = [broker](const std::vector<NodeId>& ids) { return std::ranges::find(ids, broker) != ids.end(); };
+  const auto holds = [broker](const std::vector<NodeId>& ids) {
+    return std::ranges::find(ids, broker) != ids.end();
+  };
   for (const auto& [name, topic] : image_->topics->by_name()) {
     for (std::size_t index = 0; index < topic->partitions.size(); ++index) {
       const PartitionImage& partition = topic->partitions[index];
       if (partition.leader != kNoLeader) continue;
-      const bool is_last_known = partition.isr.empty() && partition.elr.empty() && holds(partition.last_known_elr);
-      if (!holds(partition.isr) && !holds(partition.elr) && !is_last_known) continue;
+      const bool is_last_known =
+          partition.isr.empty() && partition.elr.empty() && holds(partition.last_known_elr);
+      const bool is_eligible = partition.isr.empty() && holds(partition.elr);
+      if (!holds(partition.isr) && !is_eligible && !is_last_known) continue;
       auto record = change_leader(*topic, index, broker);
       if (!holds(partition.isr)) {
         record.isr = std::vector<NodeId>{broker};
@@ -342,11 +381,7 @@ Decision<wire::AllocateProducerIdsResponse> Controller::allocate_producer_ids(
     const wire::AllocateProducerIdsRequest& request) {
   Decision<wire::AllocateProducerIdsResponse> decision;
   const auto broker = image_->brokers.find(request.broker_id);
-  if (broker == image_->brokers.end()) {
-    decision.response.error_code = static_cast<std::int16_t>(ErrorCode::broker_id_not_registered);
-    return decision;
-  }
-  if (broker->second.epoch != request.broker_epoch) {
+  if (broker == image_->brokers.end() || broker->second.epoch != request.broker_epoch) {
     decision.response.error_code = static_cast<std::int16_t>(ErrorCode::stale_broker_epoch);
     return decision;
   }
@@ -373,7 +408,10 @@ Decision<wire::CreateTopicsResponse> Controller::create_topics(
   Decision<wire::CreateTopicsResponse> decision;
   std::map<std::string, int> mentions;
   for (const auto& topic : request.topics) ++mentions[topic.name];
-  std::set<std::string> taken;  // collision keys of those made by this request
+  CollisionKeys taken;
+  for (const auto& [name, topic] : image_->topics->by_name())
+    taken.emplace(collision_key(name), name);
+  std::size_t text_bytes = 0;
   std::set<std::string> answered;
   for (const auto& topic : request.topics) {
     if (!answered.insert(topic.name).second) continue;
@@ -383,7 +421,7 @@ Decision<wire::CreateTopicsResponse> Controller::create_topics(
       continue;
     }
     decision.response.topics.push_back(
-        create_topic(topic, version >= kConfigsFrom, ids, taken, decision.records));
+        create_topic(topic, version >= kConfigsFrom, ids, taken, text_bytes, decision.records));
   }
   if (request.validate_only) decision.records.clear();
   return decision;
@@ -391,7 +429,7 @@ Decision<wire::CreateTopicsResponse> Controller::create_topics(
 
 wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
     const wire::CreateTopicsRequest::CreatableTopic& topic, bool with_configs, IdSource& ids,
-    std::set<std::string>& taken, std::vector<Record>& records) const {
+    CollisionKeys& taken, std::size_t& text_bytes_of_request, std::vector<Record>& records) const {
   const auto refuse = [&](ErrorCode code, std::string message) {
     return refused(topic.name, {code, std::move(message)});
   };
@@ -407,18 +445,10 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
                   fmt::format("Topic '{}' already exists.", topic.name));
   }
   const std::string key = collision_key(topic.name);
-  if (topic.name.find_first_of("._") != std::string::npos) {
-    for (const auto& [name, other] : image_->topics->by_name()) {
-      if (collision_key(name) == key) {
-        return refuse(ErrorCode::invalid_topic_exception,
-                      fmt::format("Topic '{}' collides with existing topic: {}", topic.name, name));
-      }
-    }
-  }
-  if (taken.contains(key)) {
+  if (const auto other = taken.find(key); other != taken.end()) {
     return refuse(
         ErrorCode::invalid_topic_exception,
-        fmt::format("Topic '{}' collides with another topic of this request.", topic.name));
+        fmt::format("Topic '{}' collides with existing topic: {}", topic.name, other->second));
   }
 
   std::vector<Record> made;
@@ -428,7 +458,9 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
   made.emplace_back(topic_record);
 
   ConfigMap configs;
+  std::size_t text_bytes = topic.name.size();
   for (const auto& config : topic.configs) {
+    text_bytes += config.name.size() + config.value.value_or("").size();
     const ConfigDefinition* definition = find_topic_config(config.name);
     if (!definition) {
       const std::string_view near = nearest_config(topic_configs(), config.name);
@@ -444,13 +476,20 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
     if (const auto valid = validate_config(*definition, *config.value); !valid) {
       return refuse(ErrorCode::invalid_config, valid.error());
     }
-    configs[config.name] = *config.value;
+    if (!configs.emplace(config.name, *config.value).second) {
+      return refuse(ErrorCode::invalid_request,
+                    fmt::format("The config {} is set twice.", config.name));
+    }
     wire::ConfigRecord record;
     record.resource_type = static_cast<std::int8_t>(ResourceType::topic);
     record.resource_name = topic.name;
     record.name = config.name;
     record.value = config.value;
     made.emplace_back(std::move(record));
+  }
+
+  if (auto conflict = lag_conflict(configs)) {
+    return refuse(ErrorCode::invalid_config, std::move(*conflict));
   }
 
   const auto add_partition = [&](std::int32_t index, const std::vector<NodeId>& replicas,
@@ -548,32 +587,48 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
     }
     if (partitions == -1) partitions = options_.num_partitions;
     if (factor == -1) factor = options_.default_replication_factor;
-    if (static_cast<std::size_t>(factor) > active.size()) {
-      return refuse(
-          ErrorCode::invalid_replication_factor,
-          fmt::format(
-              "Unable to replicate the partition {} time(s): The target replication factor of {} "
-              "cannot be reached because only {} broker(s) are registered.",
-              factor, factor, active.size()));
+    const auto unable = [&](std::string_view why) {
+      return refuse(ErrorCode::invalid_replication_factor,
+                    fmt::format("Unable to replicate the partition {} time(s): {}", factor, why));
+    };
+    const std::size_t registered = image_->brokers.size();
+    if (static_cast<std::size_t>(factor) > registered) {
+      return unable(
+          fmt::format("The target replication factor of {} cannot be reached because only {} "
+                      "broker(s) are registered.",
+                      factor, registered));
+    }
+    if (active.empty()) return unable("All brokers are currently fenced.");
+    std::vector<NodeId> others;  // take the places that are left, outside the ISR
+    for (const auto& [id, broker] : image_->brokers) {
+      if (!contains(active, id)) others.push_back(id);
     }
     if (static_cast<std::size_t>(partitions) > kRecordsMax) {
       return refuse(ErrorCode::policy_violation,
                     "Excessively large number of partitions per request.");
     }
     for (std::int32_t index = 0; index < partitions; ++index) {
+      const auto at = static_cast<std::size_t>(index);
+      const auto wanted = static_cast<std::size_t>(factor);
       std::vector<NodeId> replicas;
-      for (std::int16_t k = 0; k < factor; ++k) {
-        replicas.push_back(active[static_cast<std::size_t>(index + k) % active.size()]);
-      }
-      add_partition(index, replicas, replicas);
+      for (std::size_t k = 0; k < std::min(wanted, active.size()); ++k)
+        replicas.push_back(active[(at + k) % active.size()]);
+      const std::vector<NodeId> isr = replicas;
+      for (std::size_t k = 0; replicas.size() < wanted; ++k)
+        replicas.push_back(others[(at + k) % others.size()]);
+      add_partition(index, replicas, isr);
     }
   }
-  if (records.size() + made.size() > kRecordsMax + topic.configs.size() + 1) {
+  if (records.size() + made.size() > kRecordsMax) {
     return refuse(ErrorCode::policy_violation,
                   "Excessively large number of partitions per request.");
   }
+  if (text_bytes_of_request + text_bytes > kRecordTextBytesMax) {
+    return refuse(ErrorCode::policy_violation, "Excessively large configs per request.");
+  }
 
-  taken.insert(key);
+  text_bytes_of_request += text_bytes;
+  taken.emplace(key, topic.name);
   std::ranges::move(made, std::back_inserter(records));
   wire::CreateTopicsResponse::CreatableTopicResult result;
   result.name = topic.name;
@@ -607,7 +662,6 @@ Decision<wire::DeleteTopicsResponse> Controller::delete_topics(
     const wire::DeleteTopicsRequest& request, std::int16_t version) {
   constexpr std::int16_t kIdsFrom = 6;
   Decision<wire::DeleteTopicsResponse> decision;
-  std::set<Uuid> removed;
   const auto answer = [&](std::optional<std::string> name, const Uuid& id, ErrorCode code,
                           std::string message) {
     auto& result = decision.response.responses.emplace_back();
@@ -617,37 +671,54 @@ Decision<wire::DeleteTopicsResponse> Controller::delete_topics(
     result.error_code = static_cast<std::int16_t>(code);
     if (!message.empty()) result.error_message = std::move(message);
   };
-  const auto remove = [&](const TopicImage& topic, bool by_id) {
-    if (!removed.insert(topic.id).second) {
-      return answer(topic.name, topic.id, ErrorCode::invalid_request,
-                    by_id ? "Duplicate topic id." : "Duplicate topic name.");
-    }
-    wire::RemoveTopicRecord record;
-    record.topic_id = topic.id;
-    decision.records.emplace_back(std::move(record));
-    answer(topic.name, topic.id, ErrorCode::none, {});
-  };
-  const auto remove_named = [&](const std::string& name) {
-    if (const TopicImage* topic = image_->topics->find(name)) return remove(*topic, false);
-    answer(name, {}, ErrorCode::unknown_topic_or_partition,
-           "This server does not host this topic-partition.");
-  };
-  for (const std::string& name : request.topic_names) remove_named(name);
+
+  // What is named twice, in whatever way, is not deleted at all.
+  std::map<std::string, int> names;
+  std::map<Uuid, int> ids;
+  for (const std::string& name : request.topic_names) ++names[name];
   for (const auto& topic : request.topics) {
     const bool has_id = !topic.topic_id.is_zero();
     if (topic.name && has_id) {
       answer(topic.name, topic.topic_id, ErrorCode::invalid_request,
              "You may not specify both topic name and topic id.");
     } else if (topic.name) {
-      remove_named(*topic.name);
-    } else if (!has_id) {
+      ++names[*topic.name];
+    } else if (has_id) {
+      ++ids[topic.topic_id];
+    } else {
       answer(std::nullopt, {}, ErrorCode::invalid_request,
              "Neither topic name nor id were specified.");
-    } else if (const TopicImage* known = image_->topics->find(topic.topic_id)) {
-      remove(*known, true);
+    }
+  }
+  const auto remove = [&](const TopicImage& topic) {
+    wire::RemoveTopicRecord record;
+    record.topic_id = topic.id;
+    decision.records.emplace_back(std::move(record));
+    answer(topic.name, topic.id, ErrorCode::none, {});
+  };
+  for (const auto& [name, mentions] : names) {
+    const TopicImage* topic = image_->topics->find(name);
+    if (mentions > 1) {
+      answer(name, {}, ErrorCode::invalid_request, "Duplicate topic name.");
+    } else if (!topic) {
+      answer(name, {}, ErrorCode::unknown_topic_or_partition,
+             "This server does not host this topic-partition.");
+    } else if (ids.erase(topic->id) > 0) {
+      answer(name, topic->id, ErrorCode::invalid_request,
+             "The provided topic name maps to an ID that was already supplied.");
     } else {
-      answer(std::nullopt, topic.topic_id, ErrorCode::unknown_topic_id,
+      remove(*topic);
+    }
+  }
+  for (const auto& [id, mentions] : ids) {
+    const TopicImage* topic = image_->topics->find(id);
+    if (mentions > 1) {
+      answer(std::nullopt, id, ErrorCode::invalid_request, "Duplicate topic id.");
+    } else if (!topic) {
+      answer(std::nullopt, id, ErrorCode::unknown_topic_id,
              "This server does not host this topic ID.");
+    } else {
+      remove(*topic);
     }
   }
   return decision;

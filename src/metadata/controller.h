@@ -31,10 +31,13 @@
 namespace ottla::metadata {
 
 inline constexpr std::int32_t kProducerIdsBlock = 1000;
-inline constexpr std::size_t kRecordsMax = 10'000;  // of one decision, as in Kafka
+inline constexpr std::size_t kRecordsMax = 10'000;  // of one CreateTopics, as in Kafka
+// Names and values in the records of one CreateTopics: they must fit one batch of the log.
+inline constexpr std::size_t kRecordTextBytesMax = 2 << 20;
 
 struct ControllerOptions {
   std::string cluster_id;
+  std::int16_t kraft_version = 1;  // finalized, but in the log's control records
   std::int64_t broker_session_timeout_ms = 9000;
   std::int32_t num_partitions = 1;
   std::int16_t default_replication_factor = 1;
@@ -94,19 +97,23 @@ class Controller {
 
  private:
   struct Session {
-    std::int64_t ends_ms = 0;
-    Offset registration_offset = 0;
+    // None before the first heartbeat: a registration alone opens no session.
+    std::optional<std::int64_t> ends_ms;
+    Offset registration_offset = 0;         // of the last registration record
     Offset applied_offset = -1;             // as the broker last said
     std::optional<Offset> shutdown_offset;  // where its controlled shutdown began
   };
 
+  // Topic names by what they are in metrics, where `.` and `_` are the same.
+  using CollisionKeys = std::map<std::string, std::string>;
   wire::CreateTopicsResponse::CreatableTopicResult create_topic(
       const wire::CreateTopicsRequest::CreatableTopic& topic, bool with_configs, IdSource& ids,
-      std::set<std::string>& taken, std::vector<Record>& records) const;
+      CollisionKeys& taken, std::size_t& text_bytes_of_request, std::vector<Record>& records) const;
   std::optional<std::string> check_features(const wire::BrokerRegistrationRequest& request) const;
   std::vector<NodeId> active_brokers() const;
   Uuid directory_of(NodeId broker) const;
   bool leads_something(NodeId broker) const;
+  bool others_have_seen(Offset offset, NodeId but) const;
   void fence_partitions(NodeId broker, std::vector<Record>& records) const;
   void elect_for(NodeId broker, std::vector<Record>& records) const;
 

@@ -38,6 +38,8 @@ constexpr ServedApi kServed[] = {
 
 constexpr std::size_t kFetchBytesMax = 8 << 20;
 constexpr std::int64_t kFetchWaitMsMax = 2000;
+constexpr std::size_t kObserversMax = 1000;  // that DescribeQuorum tells of
+constexpr io::Duration kRoomPause = std::chrono::milliseconds(1);
 
 template <class M>
 Body encode(const M& message, std::int16_t version) {
@@ -54,6 +56,20 @@ std::expected<M, std::string> decode(Slice body, std::int16_t version) {
   auto message = wire::decode_next<M>(reader, version);
   if (!message) return std::unexpected(message.error().to_string());
   return std::move(*message);
+}
+
+// A level that is not known may mean records that this build would read wrongly.
+io::Result<> check_level(const std::string& name, std::int16_t level) {
+  const auto known = std::ranges::find(supported_features(), name, &FeatureRange::name);
+  const bool is_known = known != supported_features().end();
+  if (is_known && level >= known->min_level && level <= known->max_level) return {};
+  const std::string range =
+      is_known ? fmt::format("supports {} to {}", known->min_level, known->max_level)
+               : std::string("does not know it");
+  return std::unexpected(
+      io::Error{io::ErrorKind::invalid,
+                fmt::format("the cluster runs feature {} at level {}, but this version of Ottla {}",
+                            name, level, range)});
 }
 
 class RandomIds final : public IdSource {
@@ -79,6 +95,7 @@ ControllerServer::ControllerServer(io::Env& env, std::unique_ptr<consensus::Meta
     : env_(env),
       log_(std::move(log)),
       options_(std::move(options)),
+      appended_(env.executor),
       stop_(env.executor),
       tasks_(env.executor) {}
 
@@ -93,7 +110,21 @@ io::Task<io::Result<>> ControllerServer::start(std::vector<Record> bootstrap) {
         return builder.apply(std::move(*record));
       });
   if (!replayed) co_return replayed;
-  rules_ = std::make_unique<Controller>(options_, builder.publish(last));
+  if (builder.is_in_transaction()) {
+    // The last leader died in the middle: what it began must end before anything else is written.
+    const auto aborted = log_->append({encode_record(Record(wire::AbortTransactionRecord{}))});
+    if (!aborted) co_return std::unexpected(aborted.error());
+    if (auto done = builder.apply(wire::AbortTransactionRecord{}); !done) {
+      co_return std::unexpected(io::Error{io::ErrorKind::invalid, done.error()});
+    }
+    last = {*aborted, log_->epoch(), env_.clock.wall_ms()};
+  }
+  const ImagePtr loaded = builder.publish(last);
+  for (const auto& [name, level] : loaded->features) {
+    if (auto known = check_level(name, level); !known) co_return known;
+  }
+  options_.kraft_version = log_->voters().kraft_version;
+  rules_ = std::make_unique<Controller>(options_, loaded);
   rules_->become_active(now_ms());
   // Features are the first records of every cluster: without them this log is new.
   if (rules_->image()->features.empty() && !bootstrap.empty()) {
@@ -171,10 +202,16 @@ io::Task<Body> ControllerServer::decide(
     Decision<Response> (ControllerServer::*rule)(const Request&, std::int16_t)) {
   auto request = decode<Request>(std::move(body), version);
   if (!request) co_return std::unexpected(request.error());
+  while (is_appending_) co_await appended_.wait();
   Decision<Response> decision = (this->*rule)(*request, version);
-  if (!decision.records.empty() && !co_await commit(std::move(decision.records))) {
-    co_return std::unexpected("the metadata log's disk failed");
+  bool is_committed = false;
+  if (decision.records.empty()) {
+    // it may still tell of what others have decided, and that may not be committed yet
+    is_committed = co_await log_->wait_committed(rules_->image()->provenance.offset);
+  } else {
+    is_committed = co_await commit(std::move(decision.records));
   }
+  if (!is_committed) co_return std::unexpected("the metadata log's disk failed");
   co_return encode(decision.response, version);
 }
 
@@ -208,7 +245,17 @@ io::Task<bool> ControllerServer::commit(std::vector<Record> records) {
   std::vector<Bytes> framed;
   framed.reserve(records.size());
   for (const Record& record : records) framed.push_back(encode_record(record));
-  const auto last = log_->append(framed);
+  auto last = log_->append(framed);
+  if (!last && last.error().kind == io::ErrorKind::exhausted) {
+    is_appending_ = true;
+    appended_.reset();
+    while (!last && last.error().kind == io::ErrorKind::exhausted && !stop_.is_set()) {
+      co_await io::sleep_for(env_.clock, kRoomPause);
+      last = log_->append(framed);
+    }
+    is_appending_ = false;
+    appended_.set();
+  }
   if (!last) {
     env_.logger.error("{}", last.error().message);
     co_return false;
@@ -251,6 +298,7 @@ io::Task<void> ControllerServer::tick_loop() {
       }
       continue;
     }
+    while (is_appending_) co_await appended_.wait();
     auto records = rules_->tick(now_ms());
     if (!records.empty() && !co_await commit(std::move(records))) break;
   }
@@ -348,12 +396,15 @@ io::Task<Body> ControllerServer::serve_fetch(std::int16_t version, Slice body) {
     co_return encode(response, version);
   }
 
-  ObserverState& observer = observers_[request->replica_state.replica_id];
-  observer.directory_id = wanted.replica_directory_id;
-  observer.log_end_offset = wanted.fetch_offset;
-  observer.last_fetch_ms = env_.clock.wall_ms();
-  if (wanted.fetch_offset >= log.high_watermark())
-    observer.last_caught_up_ms = observer.last_fetch_ms;
+  const NodeId replica = request->replica_state.replica_id;
+  if (observers_.contains(replica) || observers_.size() < kObserversMax) {
+    ObserverState& observer = observers_[replica];
+    observer.directory_id = wanted.replica_directory_id;
+    observer.log_end_offset = wanted.fetch_offset;
+    observer.last_fetch_ms = env_.clock.wall_ms();
+    if (wanted.fetch_offset >= log.high_watermark())
+      observer.last_caught_up_ms = observer.last_fetch_ms;
+  }
 
   const auto& snapshot = log_->snapshot();
   if (snapshot && (wanted.fetch_offset < log.log_start_offset() ||
@@ -424,6 +475,8 @@ io::Task<Body> ControllerServer::serve_fetch_snapshot(std::int16_t version, Slic
           refuse(ErrorCode::kafka_storage_error);
         } else if (!*part) {
           refuse(ErrorCode::snapshot_not_found);
+        } else if ((*part)->bytes.empty()) {
+          refuse(ErrorCode::position_out_of_range);
         } else {
           answer.size = static_cast<std::int64_t>((*part)->size_bytes);
           answer.position = wanted.position;

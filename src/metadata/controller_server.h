@@ -25,8 +25,9 @@ class ControllerServer final : public rpc::Service {
   ControllerServer(io::Env& env, std::unique_ptr<consensus::MetadataLog> log,
                    ControllerOptions options);
 
-  // Loads the state and, in a new cluster, writes its first records (`bootstrap`, framed). Before
-  // it has returned nothing may be served.
+  // Loads the state and, in a new cluster, writes its first records (`bootstrap`). Before it has
+  // returned nothing may be served. Refuses (`invalid`) a cluster whose features have levels that
+  // this build does not know.
   io::Task<io::Result<>> start(std::vector<Record> bootstrap);
   // Ends background work and long polls; answers under way go out first.
   io::Task<void> stop();
@@ -74,7 +75,8 @@ class ControllerServer final : public rpc::Service {
   io::Task<std::expected<Gather, std::string>> serve_describe_quorum(std::int16_t version,
                                                                      Slice body);
 
-  // Appends, applies, and waits for the commit. False if the disk failed.
+  // Appends, applies, and waits for the commit. False if the disk failed. REQUIRES:
+  // !is_appending_ when the records were decided, and no suspension since.
   io::Task<bool> commit(std::vector<Record> records);
   io::Task<void> tick_loop();
   io::Task<void> snapshot_if_due();
@@ -87,6 +89,9 @@ class ControllerServer final : public rpc::Service {
   std::map<NodeId, ObserverState> observers_;  // who fetches the log, by node id
   std::set<io::Event*> long_polls_;            // fetches that wait, to be woken at the end
   bool is_writing_snapshot_ = false;
+  // A decision waits for room in the journal: no other may be made before it is in the log.
+  bool is_appending_ = false;
+  io::Event appended_;
   io::Event stop_;
   io::TaskGroup tasks_;
 };

@@ -211,6 +211,8 @@ void ImageBuilder::fold(const wire::PartitionRecord& record) {
   partition.directories = record.directories;
   if (partition.directories.empty())
     partition.directories.assign(record.replicas.size(), kDirectoryMigrating);
+  if (partition.directories.size() != partition.replicas.size())
+    return fail("it names another number of directories than of replicas");
   partition.isr = record.isr;
   partition.removing_replicas = record.removing_replicas;
   partition.adding_replicas = record.adding_replicas;
@@ -234,6 +236,8 @@ void ImageBuilder::fold(const wire::PartitionChangeRecord& record) {
   PartitionImage& partition = of->partitions[index];
   if (record.replicas) partition.replicas = *record.replicas;
   if (record.directories) partition.directories = *record.directories;
+  if (partition.directories.size() != partition.replicas.size())
+    return fail("it leaves another number of directories than of replicas");
   if (record.isr) partition.isr = *record.isr;
   if (record.removing_replicas) partition.removing_replicas = *record.removing_replicas;
   if (record.adding_replicas) partition.adding_replicas = *record.adding_replicas;

@@ -94,6 +94,11 @@ io::Task<io::Result<>> Observer::fetch_once() {
   const auto& data = response->responses[0].partitions[0];
   const auto error = static_cast<ErrorCode>(data.error_code);
   if (error == ErrorCode::fenced_leader_epoch || error == ErrorCode::unknown_leader_epoch) {
+    if (data.current_leader.leader_epoch == leader_epoch_) {
+      co_return std::unexpected(
+          io::Error{io::ErrorKind::input_output,
+                    "the controller refuses the epoch that it has itself named"});
+    }
     leader_epoch_ = data.current_leader.leader_epoch;  // this is how the leader is discovered
     co_return io::Result<>{};
   }

@@ -38,7 +38,10 @@ std::expected<Record, std::string> decode_as(std::uint32_t type, std::int16_t ve
       return;
     }
     auto decoded = wire::decode_next<R>(reader, version);
-    if (decoded) {
+    if (decoded && reader.remaining() != 0) {
+      result = std::unexpected(fmt::format("{} is followed by {} bytes that belong to nothing",
+                                           R::info.name, reader.remaining()));
+    } else if (decoded) {
       result = Record(std::move(*decoded));
     } else {
       result = std::unexpected(decoded.error().to_string());

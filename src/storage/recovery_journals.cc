@@ -104,24 +104,6 @@ io::Result<> judge_chain(const std::vector<FoundFile*>& chain, const std::string
   return {};
 }
 
-// The last group may be in a cache alone, and clean there since its sync failed: a second sync says
-// yes and does nothing. So it is written once more. Groups before it were durable when it began.
-io::Task<io::Result<>> rewrite_last_group(io::Disk& disk, std::string directory,
-                                          const FoundFile& found) {
-  const auto& entries = found.content.entries;
-  if (entries.empty()) co_return io::Result<>();
-  const JournalFrame& last = entries.back().frame;
-  const bool is_same = last.durable_end.sequence == found.header.sequence;
-  const std::uint64_t from = std::max(is_same ? last.durable_end.position : 0, kJournalHeaderBytes);
-  const std::uint64_t to = last.position + last.total_bytes();
-  if (from >= to) co_return io::Result<>();
-  auto file = co_await disk.open(directory + "/" + found.name, {.write = true});
-  if (!file) co_return std::unexpected(std::move(file.error()));
-  auto written = co_await (*file)->write(from, found.bytes.view().subspan(from, to - from));
-  if (!written) co_return written;
-  co_return co_await (*file)->sync_data();
-}
-
 void apply(PartitionHistory& history, const JournalEntry& entry, const Slice& file,
            std::string& disagreement) {
   const JournalFrame& frame = entry.frame;
@@ -329,10 +311,6 @@ io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string dire
     }
     auto judged = judge_chain(chain, directory, found.was_torn);
     if (!judged) co_return std::unexpected(std::move(judged.error()));
-    for (const FoundFile* file : chain) {
-      auto rewritten = co_await rewrite_last_group(env.disk, directory, *file);
-      if (!rewritten) co_return std::unexpected(std::move(rewritten.error()));
-    }
     for (const FoundFile* file : chain) {
       for (const JournalEntry& entry : file->content.entries) {
         if (entry.frame.kind == JournalKind::mark) continue;

@@ -22,8 +22,6 @@ namespace {
 // Padding that a writer with direct I/O leaves behind the last batch.
 constexpr std::uint64_t kPaddingBytesMax = io::kDirectAlignment;
 
-constexpr std::size_t kRewriteBytes = 1 << 20;
-
 class Loader {
  public:
   Loader(io::Env& env, PartitionToLoad what, PartitionHistory history)
@@ -44,8 +42,6 @@ class Loader {
                                       std::uint64_t valid_end);
   io::Task<io::Result<bool>> indexes_are_summed(const SegmentIndexes& indexes);
   io::Task<io::Result<Segment>> rebuild(Offset base, std::uint64_t bytes, bool is_last);
-  io::Task<io::Result<>> rewrite(std::shared_ptr<io::File> file, std::uint64_t from,
-                                 std::uint64_t to);
   io::Task<io::Result<>> note_tail(std::shared_ptr<io::File> file, std::uint64_t valid_end,
                                    std::uint64_t bytes);
   io::Task<io::Result<>> compare_with_journal();
@@ -332,11 +328,6 @@ io::Task<io::Result<Segment>> Loader::rebuild(Offset base, std::uint64_t bytes, 
   auto result = co_await rebuild_segment(
       *file, bytes, segment, {}, {.base_offset = base, .next_offset = base}, env_.clock.wall_ms());
   if (!result) co_return std::unexpected(std::move(result.error()));
-  if (segment.next_offset() > what_.recovery_point) {
-    const auto known = segment.indexes().offsets.lookup(what_.recovery_point);
-    auto rewritten = co_await rewrite(*file, known.position, segment.size_bytes());
-    if (!rewritten) co_return std::unexpected(std::move(rewritten.error()));
-  }
   load_.scanned_bytes += bytes;
   indexed_end_ = std::min(indexed_end_, base);
   if (result->damage && (is_last || what_.is_kafkas)) {
@@ -347,23 +338,6 @@ io::Task<io::Result<Segment>> Loader::rebuild(Offset base, std::uint64_t bytes, 
     if (!noted) co_return std::unexpected(std::move(noted.error()));
   }
   co_return segment;
-}
-
-// What is beyond the recovery point may be in a cache alone, and clean there: after a sync that
-// failed, a second one says yes and does nothing. So it is written once more before that.
-io::Task<io::Result<>> Loader::rewrite(std::shared_ptr<io::File> file, std::uint64_t from,
-                                       std::uint64_t to) {
-  Bytes piece;
-  while (from < to) {
-    piece.resize(std::min<std::uint64_t>(to - from, kRewriteBytes));
-    auto read = co_await file->read(from, piece);
-    if (!read) co_return std::unexpected(std::move(read.error()));
-    if (*read == 0) break;
-    auto written = co_await file->write(from, ByteView(piece).first(*read));
-    if (!written) co_return written;
-    from += *read;
-  }
-  co_return co_await file->sync_data();
 }
 
 // What stands behind the last good batch: padding, or something lost.
@@ -393,8 +367,6 @@ io::Task<io::Result<bool>> Loader::judge_last(std::shared_ptr<io::File> file, Se
   if (!what_.was_clean) {
     auto verified = co_await verify_range(file, from, bytes, expectations);
     if (!verified) co_return std::unexpected(std::move(verified.error()));
-    auto rewritten = co_await rewrite(file, from, verified->valid_end);
-    if (!rewritten) co_return std::unexpected(std::move(rewritten.error()));
     load_.scanned_bytes += bytes - from;
     if (verified->damage && verified->damage->offset < what_.recovery_point) co_return false;
     if (last && verified->batch_count == 0) co_return false;

@@ -18,7 +18,7 @@
 namespace ottla::wire::testing {
 
 inline std::filesystem::path vector_folder() {
-  return std::filesystem::path(__FILE__).parent_path() / "../../tests/vectors/record_batch";
+  return std::filesystem::path(OTTLA_TESTS) / "vectors/record_batch";
 }
 
 inline Bytes from_hex(std::string_view text) {
