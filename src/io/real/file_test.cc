@@ -112,7 +112,8 @@ TEST_P(ColdFile, IsBroughtInAndSent) {
   NullLogger logger;
   Meeting meeting;
   Runtime runtime({.shards = GetParam(), .handle_signals = false, .logger = &logger});
-  const std::string path = std::filesystem::absolute("cold_file_test.tmp");
+  const std::string path =
+      std::filesystem::absolute("cold_file_test." + std::to_string(GetParam()) + ".tmp");
   const int outcome = runtime.run([&](Env& env) {
     if (env.shard + 1 == env.shards.count()) meeting.sender.store(&env);
     return env.shard == 0 ? send_a_cold_file(env, meeting, path) : be_the_sender(env, meeting);
