@@ -27,6 +27,8 @@ inline Record partition_record(Uuid topic, std::int32_t index, std::vector<NodeI
   record.replicas = std::move(replicas);
   record.isr = std::move(isr);
   record.leader = leader;
+  record.leader_epoch = 0;
+  record.partition_epoch = 0;
   return record;
 }
 

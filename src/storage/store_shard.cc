@@ -373,6 +373,8 @@ io::Task<io::Result<>> ShardStore::drain_older_files() {
   }
   auto synced = co_await sync_logs(logs);
   if (!synced) co_return synced;
+  // Fenced meanwhile, the logs may lack what the files hold: those must stay.
+  if (is_fenced()) co_return std::unexpected(fence_reason());
   // A log start that only these files know goes into the present one.
   for (const auto& log : logs) {
     if (log->is_deleted() || log->journaled_log_start <= log->checkpointed_log_start) continue;
@@ -481,6 +483,8 @@ io::Task<io::Result<>> ShardStore::drain() {
     fence(synced.error());
     co_return std::unexpected(std::move(synced.error()));
   }
+  // Fenced meanwhile, the logs were left as they are: the journals are still needed.
+  if (is_fenced()) co_return std::unexpected(fence_reason());
   co_return io::Result<>();
 }
 
