@@ -4,6 +4,7 @@
 //   OTTLA_FAULTS        rules of io/fault/fault_rules.h, as "fail sync path=.journal from=3"
 //   OTTLA_TRACE         file for the trace of io/fault/trace.h
 //   OTTLA_TRACE_MARKER  what the trace looks for in records
+//   OTTLA_PLANT         a bug of base/planted_bug.h, in a build that has them
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/planted_bug.h"
 #include "cli/cli.h"
 #include "cli/exit_code.h"
 #include "io/fault/fault_disk.h"
@@ -71,6 +73,10 @@ int main(int argc, char** argv) {
   auto rules = io::fault::parse_fault_rules(variable("OTTLA_FAULTS"));
   if (!rules) {
     std::fprintf(stderr, "OTTLA_FAULTS: %s\n", rules.error().c_str());
+    return cli::to_int(cli::ExitCode::usage);
+  }
+  if (const std::string bug = variable("OTTLA_PLANT"); !bug.empty() && !plant_bug(bug)) {
+    std::fprintf(stderr, "OTTLA_PLANT: this build has no bug %s\n", bug.c_str());
     return cli::to_int(cli::ExitCode::usage);
   }
   FaultyWorld world;

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 
 #include "io/fault/trace.h"
 
@@ -47,14 +49,12 @@ class TraceFile final : public File {
   Task<Result<>> write_pieces(std::uint64_t position, std::vector<ByteView> pieces) override {
     std::size_t total = 0;
     MarkFinder finder(pen_.log.marker());
-    std::string found;
+    std::vector<std::string> found;
     for (const ByteView piece : pieces) {
       total += piece.size();
-      std::string more = finder.find(piece);
-      if (!found.empty() && !more.empty()) more.replace(0, std::string_view(" marks=").size(), ",");
-      found += more;
+      std::ranges::move(finder.find(piece), std::back_inserter(found));
     }
-    std::string what = describe("write", position, total, found);
+    std::string what = describe("write", position, total, describe_marks(found));
     return traced(pen_, std::move(what), inner_->write_pieces(position, std::move(pieces)));
   }
   Task<Result<>> sync_data() override {
@@ -77,7 +77,9 @@ class TraceFile final : public File {
                        std::string_view marks) const {
     return fmt::format("{} path={} at={} bytes={}{}", name, path_, position, size, marks);
   }
-  std::string marks(ByteView bytes) const { return MarkFinder(pen_.log.marker()).find(bytes); }
+  std::string marks(ByteView bytes) const {
+    return describe_marks(MarkFinder(pen_.log.marker()).find(bytes));
+  }
 
   const Pen pen_;
   std::shared_ptr<File> inner_;

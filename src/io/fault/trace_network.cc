@@ -22,7 +22,8 @@ class TraceConnection final : public Connection {
       : pen_(pen),
         inner_(std::move(inner)),
         id_(pen.log.next_id()),
-        received_marks_(pen.log.marker()) {
+        received_(FrameFollower::kRequestShownBytes, pen.log.marker()),
+        sent_(FrameFollower::kResponseShownBytes) {
     pen_.write("net {} ok connection={} local={} peer={}", how, id_, inner_->local().to_string(),
                inner_->peer().to_string());
   }
@@ -36,10 +37,8 @@ class TraceConnection final : public Connection {
       pen_.write("net read failed connection={}", id_);
       co_return got;
     }
-    const ByteView bytes = into.first(*got);
-    const std::string frames = received_.follow(bytes);
-    pen_.write("net read ok connection={} bytes={}{}{}", id_, *got, frames,
-               received_marks_.find(bytes));
+    pen_.write("net read ok connection={} bytes={}{}", id_, *got,
+               received_.follow(into.first(*got)));
     co_return got;
   }
 
@@ -47,14 +46,12 @@ class TraceConnection final : public Connection {
     const std::uint64_t operation = pen_.log.next_id();
     std::string frames;
     for (const Gather::Part& part : what.parts()) {
-      if (const auto* slice = std::get_if<Slice>(&part)) {
-        std::string found = sent_.follow(*slice);
-        if (!frames.empty() && !found.empty())
-          found.replace(0, std::string_view(" frames=").size(), ",");
-        frames += found;
-      } else {
-        sent_.skip(std::get<FileRange>(part).size_bytes);
-      }
+      const auto* slice = std::get_if<Slice>(&part);
+      std::string found =
+          slice ? sent_.follow(*slice) : sent_.skip(std::get<FileRange>(part).size_bytes);
+      if (!frames.empty() && !found.empty())
+        found.replace(0, std::string_view(" frames=").size(), ",");
+      frames += found;
     }
     pen_.write("net write begin connection={} bytes={}{} op={}", id_, what.size_bytes(), frames,
                operation);
@@ -76,7 +73,6 @@ class TraceConnection final : public Connection {
   const std::uint64_t id_;
   FrameFollower received_;
   FrameFollower sent_;
-  MarkFinder received_marks_;
 };
 
 class TraceListener final : public Listener {

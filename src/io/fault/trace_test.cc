@@ -17,6 +17,12 @@ Bytes frame(std::string_view body) {
   return bytes;
 }
 
+std::string follow_bytewise(FrameFollower& follower, ByteView bytes) {
+  std::string joined;
+  for (const std::uint8_t byte : bytes) joined += follower.follow({&byte, 1});
+  return joined;
+}
+
 TEST(FrameFollower, FindsEachFrameOnceHoweverTheBytesAreCut) {
   Bytes stream;
   for (std::string_view body : {"0123456789", "ab", "", "01234567"}) {
@@ -24,32 +30,55 @@ TEST(FrameFollower, FindsEachFrameOnceHoweverTheBytesAreCut) {
     stream.insert(stream.end(), bytes.begin(), bytes.end());
   }
   const std::string all = " frames=10:3031323334353637,2:6162,0:,8:3031323334353637";
-  EXPECT_EQ(FrameFollower().follow(stream), all);
-  FrameFollower bytewise;
-  std::string joined;
-  for (const std::uint8_t byte : stream) joined += bytewise.follow({&byte, 1});
-  EXPECT_EQ(joined,
+  EXPECT_EQ(FrameFollower(8).follow(stream), all);
+  FrameFollower bytewise(8);
+  EXPECT_EQ(follow_bytewise(bytewise, stream),
             " frames=10:3031323334353637 frames=2:6162 frames=0: frames=8:3031323334353637");
 }
 
 TEST(FrameFollower, SkipsWhatIsSentFromFiles) {
-  FrameFollower follower;
+  FrameFollower follower(8);
   Bytes head = frame(std::string(1'000, 'x'));
   head.resize(30);
   follower.follow(head);
-  follower.skip(1'004 - 30);
+  EXPECT_EQ(follower.skip(1'004 - 30), "");
   EXPECT_EQ(follower.follow(frame("abc")), " frames=3:616263");
+}
+
+TEST(FrameFollower, EndsTheShownBytesWhereAFileBegins) {
+  FrameFollower follower(100);
+  Bytes head = frame(std::string(1'000, 'x'));
+  head.resize(6);
+  EXPECT_EQ(follower.follow(head), "");
+  EXPECT_EQ(follower.skip(1'004 - 6), " frames=1000:7878");
+  EXPECT_EQ(follower.follow(frame("abc")), " frames=3:616263");
+}
+
+TEST(FrameFollower, SaysInWhichFrameAMarkStands) {
+  Bytes stream;
+  // the second frame ends in the middle of a mark, which does not go on in the third
+  for (std::string_view body :
+       {"12345678.MARK00000001.MARK00000002", "12345678MARK0000", "0003", "12345678MARK00000004"}) {
+    const Bytes bytes = frame(body);
+    stream.insert(stream.end(), bytes.begin(), bytes.end());
+  }
+  EXPECT_EQ(FrameFollower(2, "MARK").follow(stream),
+            " frames=34:3132,16:3132,4:3030,20:3132 marks=00000001@1,00000002@1,00000004@4");
+  FrameFollower bytewise(2, "MARK");
+  EXPECT_EQ(follow_bytewise(bytewise, stream),
+            " frames=34:3132 marks=00000001@1 marks=00000002@1 frames=16:3132 frames=4:3030"
+            " frames=20:3132 marks=00000004@4");
 }
 
 TEST(MarkFinder, FindsMarksAcrossPieces) {
   const std::string text = "..MARK00000001.MARKMARK0002MAR MARK00000003MA";
   MarkFinder whole("MARK");
-  EXPECT_EQ(whole.find(as_bytes(text)), " marks=00000001,MARK0002,00000003");
+  EXPECT_EQ(describe_marks(whole.find(as_bytes(text))), " marks=00000001,MARK0002,00000003");
   MarkFinder bytewise("MARK");
   std::string joined;
-  for (const char letter : text) joined += bytewise.find(as_bytes({&letter, 1}));
+  for (const char letter : text) joined += describe_marks(bytewise.find(as_bytes({&letter, 1})));
   EXPECT_EQ(joined, " marks=00000001 marks=MARK0002 marks=00000003");
-  EXPECT_EQ(MarkFinder("").find(as_bytes(text)), "");
+  EXPECT_EQ(describe_marks(MarkFinder("").find(as_bytes(text))), "");
 }
 
 Task<int> serve_one(Env& env, TraceLog& log) {
@@ -84,7 +113,7 @@ TEST(Trace, ShowsThatTheAnswerFollowsTheFlush) {
   std::size_t at = 0;
   for (const char* next :
        {"net accept ok connection=1",
-        "net read ok connection=1 bytes=24 frames=20:52512e2e2e2e2e2e marks=00000042",
+        "net read ok connection=1 bytes=24 frames=20:52512e2e2e2e2e2e marks=00000042@1",
         "file open begin path=d/a",
         "file write_synced begin path=d/a at=0 bytes=24 marks=00000042 op=3",
         "file write_synced ok op=3",

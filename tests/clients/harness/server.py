@@ -118,8 +118,9 @@ class Ottla(Server):
     binary = PROJECT / "build/release/ottla"
     settings_for_all = []
 
-    def __init__(self, folder, advertised_port=None, settings=(), adopt=None):
+    def __init__(self, folder, advertised_port=None, settings=(), adopt=None, environment=None):
         super().__init__(folder, advertised_port, settings)
+        self.environment = environment or {}
         self.log_dir = pathlib.Path(adopt) if adopt else self.folder / "data"
         self.log = self.folder / "out.log"
         self.process = None
@@ -138,6 +139,7 @@ class Ottla(Server):
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
+                env={**os.environ, **self.environment},
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS_MAX

@@ -1,0 +1,61 @@
+"""Runs the groups of cases and prints one line a case. See README.md beside this file."""
+
+import argparse
+import pathlib
+import shutil
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "clients"))  # for harness
+
+import durability
+import judging
+import planted
+from harness.report import Report
+from harness.server import Ottla
+from harness.target import Target
+
+GROUPS = {"judging": judging, "durability": durability}
+# Needs a build with -DOTTLA_PLANTED_BUGS=ON, so it runs only when it is named.
+ON_DEMAND = {"planted": planted}
+
+
+def main():
+    arguments = argparse.ArgumentParser(prog="tests/faults/run")
+    arguments.add_argument("--binary", help="the broker to test", default=Ottla.binary)
+    arguments.add_argument("--faulty", help="the same with faults and traces")
+    arguments.add_argument(
+        "--keep", action="store_true", help="leave the nodes' folders and print their place"
+    )
+    arguments.add_argument("wanted", nargs="*", metavar="GROUP[.CASE]")
+    options = arguments.parse_args()
+    Ottla.binary = pathlib.Path(options.binary).resolve()
+    Ottla.faulty = pathlib.Path(options.faulty or f"{Ottla.binary}-faulty").resolve()
+    known = {**GROUPS, **ON_DEMAND}
+    for wanted in options.wanted:
+        if wanted.split(".")[0] not in known:
+            arguments.error(f"no group {wanted}; there are {', '.join(known)}")
+    report = Report(options.wanted)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="ottla-faults-"))
+    target = Target(Ottla, folder, {})
+    report.target = target.kind
+    try:
+        for binary in (Ottla.binary, Ottla.faulty):
+            if not binary.exists():
+                report.fail_setup(f"there is no {binary}; build the preset release first")
+                return report.finish()
+        for name, module in known.items():
+            if name in GROUPS or report.wanted:
+                report.run_group(name, module, target)
+    finally:
+        target.close()
+        if options.keep:
+            print(f"kept: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return report.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
