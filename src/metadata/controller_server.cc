@@ -358,8 +358,11 @@ io::Task<Body> ControllerServer::serve_fetch(std::int16_t version, Slice body) {
   storage::PartitionLog& log = log_->log();
   const auto has_news = [&] { return log.high_watermark() > wanted.fetch_offset; };
   const bool is_current_epoch = wanted.current_leader_epoch == log_->epoch();
+  const bool is_sensible = wanted.fetch_offset >= 0 && wanted.last_fetched_epoch >= 0 &&
+                           wanted.last_fetched_epoch <= wanted.current_leader_epoch;
 
-  if (is_current_epoch && !has_news() && wanted.fetch_offset >= log.log_start_offset()) {
+  if (is_current_epoch && is_sensible && !has_news() &&
+      wanted.fetch_offset >= log.log_start_offset()) {
     WatchHighWatermark watch(env_.executor);
     log.watch(watch);
     long_polls_.insert(&watch.changed);
@@ -393,6 +396,11 @@ io::Task<Body> ControllerServer::serve_fetch(std::int16_t version, Slice body) {
     answer.error_code = static_cast<std::int16_t>(wanted.current_leader_epoch < log_->epoch()
                                                       ? ErrorCode::fenced_leader_epoch
                                                       : ErrorCode::unknown_leader_epoch);
+    co_return encode(response, version);
+  }
+
+  if (!is_sensible) {
+    answer.error_code = static_cast<std::int16_t>(ErrorCode::invalid_request);
     co_return encode(response, version);
   }
 

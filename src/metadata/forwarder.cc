@@ -1,6 +1,6 @@
 #include "metadata/forwarder.h"
 
-#include <array>
+#include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
 
@@ -18,8 +18,14 @@ namespace {
 using wire::ErrorCode;
 
 constexpr io::Duration kTimeout = std::chrono::seconds(30);
+constexpr io::Duration kRetryPause = std::chrono::milliseconds(20);
 
 io::Error failed(std::string message) { return {io::ErrorKind::input_output, std::move(message)}; }
+
+// Whether the same request may fare better on a new connection.
+bool heals(io::ErrorKind kind) {
+  return kind == io::ErrorKind::closed || kind == io::ErrorKind::timed_out;
+}
 
 // The client's address in four bytes; zeros where it is none of IPv4.
 Bytes address_bytes(const std::string& host) {
@@ -56,27 +62,51 @@ Forwarder::Forwarder(io::Env& env, ControllerLink& link, NodeId node_id,
       allocations_(env, link, fmt::format("broker-{}-producer-ids", node_id)),
       node_id_(node_id),
       broker_epoch_(std::move(broker_epoch)),
-      allocated_(env.executor) {}
+      allocated_(env.executor),
+      stop_(env.executor) {}
 
 io::Task<io::Result<Slice>> Forwarder::forward(Slice frame, std::int16_t api_key,
                                                std::int16_t api_version, std::string client_host) {
   const wire::ApiInfo* api = wire::find_api(api_key);
   OTTLA_CHECK(api != nullptr);
+  const io::Instant give_up = env_.clock.now() + kPatience;
+  while (true) {
+    const io::Duration left = give_up - env_.clock.now();
+    auto answer =
+        co_await forward_once(frame, *api, api_version, client_host, std::min(left, kTimeout));
+    if (answer || !heals(answer.error().kind)) co_return answer;
+    if (stop_.is_set())
+      co_return std::unexpected(io::Error{io::ErrorKind::closed, "this node stops"});
+    if (env_.clock.now() + kRetryPause >= give_up) {
+      co_return std::unexpected(io::Error{io::ErrorKind::timed_out, answer.error().message});
+    }
+    co_await stop_.wait_until(env_.clock, env_.clock.now() + kRetryPause);
+  }
+}
+
+io::Task<io::Result<Slice>> Forwarder::forward_once(const Slice& frame, const wire::ApiInfo& api,
+                                                    std::int16_t api_version,
+                                                    const std::string& client_host,
+                                                    io::Duration timeout) {
   auto client = co_await envelopes_.client();
-  if (!client) co_return std::unexpected(client.error());
+  if (!client) {
+    // whatever keeps the controller from being reached may pass
+    co_return std::unexpected(io::Error{io::ErrorKind::closed, client.error().message});
+  }
   wire::EnvelopeRequest request;
-  request.request_data = std::move(frame);
+  request.request_data = frame;
   request.request_principal = anonymous_principal();
   request.client_host_address = address_bytes(client_host);
-  auto response = co_await (*client)->call<wire::EnvelopeResponse>(std::move(request), 0, kTimeout);
+  auto response = co_await (*client)->call<wire::EnvelopeResponse>(std::move(request), 0, timeout);
   if (!response) co_return std::unexpected(response.error());
-  if (response->error_code != 0 || !response->response_data) {
-    co_return std::unexpected(
-        failed(fmt::format("the controller answered {}",
-                           wire::error_name(static_cast<ErrorCode>(response->error_code)))));
+  const auto error = static_cast<ErrorCode>(response->error_code);
+  if (error != ErrorCode::none || !response->response_data) {
+    io::Error refused = failed(fmt::format("the controller answered {}", wire::error_name(error)));
+    if (error == ErrorCode::not_controller) refused.kind = io::ErrorKind::closed;
+    co_return std::unexpected(std::move(refused));
   }
   const Slice& answer = *response->response_data;
-  const auto header = wire::parse_response_header(answer, *api, api_version);
+  const auto header = wire::parse_response_header(answer, api, api_version);
   if (!header) co_return std::unexpected(failed(header.error().to_string()));
   co_return answer.subslice(header->body_offset, answer.size() - header->body_offset);
 }
@@ -85,38 +115,41 @@ io::Task<io::Result<ProducerId>> Forwarder::next_producer_id() {
   while (next_id_ == block_end_) {
     if (is_allocating_) {  // somebody asks already
       co_await allocated_.wait();
+      if (!is_allocating_ && allocation_failure_) co_return std::unexpected(*allocation_failure_);
       continue;
     }
     is_allocating_ = true;
+    allocation_failure_.reset();
     allocated_.reset();
-    io::Result<> result;
-    if (auto client = co_await allocations_.client(); !client) {
-      result = std::unexpected(client.error());
-    } else {
-      wire::AllocateProducerIdsRequest request;
-      request.broker_id = node_id_;
-      request.broker_epoch = broker_epoch_();
-      auto response =
-          co_await (*client)->call<wire::AllocateProducerIdsResponse>(request, 0, kTimeout);
-      if (!response) {
-        result = std::unexpected(response.error());
-      } else if (response->error_code != 0 || response->producer_id_len <= 0) {
-        result = std::unexpected(
-            failed(fmt::format("the controller answered {}",
-                               wire::error_name(static_cast<ErrorCode>(response->error_code)))));
-      } else {
-        next_id_ = response->producer_id_start;
-        block_end_ = next_id_ + response->producer_id_len;
-      }
-    }
+    const auto result = co_await allocate();
     is_allocating_ = false;
+    if (!result) allocation_failure_ = result.error();
     allocated_.set();
     if (!result) co_return std::unexpected(result.error());
   }
   co_return next_id_++;
 }
 
+io::Task<io::Result<>> Forwarder::allocate() {
+  auto client = co_await allocations_.client();
+  if (!client) co_return std::unexpected(client.error());
+  wire::AllocateProducerIdsRequest request;
+  request.broker_id = node_id_;
+  request.broker_epoch = broker_epoch_();
+  auto response = co_await (*client)->call<wire::AllocateProducerIdsResponse>(request, 0, kTimeout);
+  if (!response) co_return std::unexpected(response.error());
+  if (response->error_code != 0 || response->producer_id_len <= 0) {
+    co_return std::unexpected(
+        failed(fmt::format("the controller answered {}",
+                           wire::error_name(static_cast<ErrorCode>(response->error_code)))));
+  }
+  next_id_ = response->producer_id_start;
+  block_end_ = next_id_ + response->producer_id_len;
+  co_return io::Result<>{};
+}
+
 io::Task<void> Forwarder::close() {
+  stop_.set();
   co_await envelopes_.close();
   co_await allocations_.close();
 }

@@ -18,7 +18,6 @@ using wire::ErrorCode;
 
 constexpr std::int16_t kFetchVersion = 18;
 constexpr std::int16_t kFetchSnapshotVersion = 1;
-constexpr std::int32_t kFetchBytes = 8 << 20;
 constexpr std::int32_t kWaitMs = 500;
 constexpr io::Duration kRequestTimeout = std::chrono::seconds(5);
 constexpr io::Duration kRetryPause = std::chrono::milliseconds(20);
@@ -66,7 +65,7 @@ io::Task<io::Result<>> Observer::fetch_once() {
   request.cluster_id = options_.cluster_id;
   request.replica_state.replica_id = options_.node_id;
   request.max_wait_ms = kWaitMs;
-  request.max_bytes = kFetchBytes;
+  request.max_bytes = options_.fetch_bytes;
   auto& topic = request.topics.emplace_back();
   topic.topic_id = kMetadataTopicId;
   auto& partition = topic.partitions.emplace_back();
@@ -182,7 +181,7 @@ io::Task<io::Result<>> Observer::load_snapshot(rpc::Client& client, Offset end_o
     wire::FetchSnapshotRequest request;
     request.cluster_id = options_.cluster_id;
     request.replica_id = options_.node_id;
-    request.max_bytes = kFetchBytes;
+    request.max_bytes = options_.fetch_bytes;
     auto& topic = request.topics.emplace_back();
     topic.name = kMetadataTopic;
     auto& partition = topic.partitions.emplace_back();

@@ -18,6 +18,7 @@ struct ObserverOptions {
   std::string cluster_id;
   NodeId node_id = 1;
   Uuid directory_id;
+  std::int32_t fetch_bytes = 8 << 20;  // of one answer, and of one part of a snapshot
 };
 
 class Observer {
