@@ -1,5 +1,6 @@
 #include "broker/append.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "wire/record_batch.h"
@@ -39,37 +40,73 @@ class DurableAppend final : public storage::DurableWaiter {
   Done done_;
 };
 
-void append_validated(Shard& shard, const TopicIdPartition& id, wire::ValidatedBatch batch,
-                      Done done);
+// What was validated, and who waits for it.
+struct Pending {
+  TopicIdPartition id;
+  wire::ValidatedBatch batch;
+  io::Instant deadline;
+  Done done;
+};
 
-// Lets the batches that found the journal full go in, in their order.
+void append_validated(Shard& shard, Pending pending);
+
+HeldBack hold_back(Shard& shard, Pending pending) {
+  const io::Instant deadline = pending.deadline;
+  return {deadline,
+          [&shard, held = std::move(pending)](std::optional<storage::LogError> error) mutable {
+            if (error) return held.done(refuse(*error));
+            append_validated(shard, std::move(held));
+          }};
+}
+
+void refuse_late_ones(Shard& shard, HostedPartition& partition) {
+  std::deque<HeldBack> late;
+  const io::Instant now = shard.env.clock.now();
+  for (auto at = partition.held_back.begin(); at != partition.held_back.end();) {
+    if (!shard.is_stopping() && now < at->deadline) {
+      ++at;
+      continue;
+    }
+    late.push_back(std::move(*at));
+    at = partition.held_back.erase(at);
+  }
+  for (HeldBack& append : late) append.go_on(storage::LogError::no_room);
+}
+
+// Lets the batches that found the journal full go in, in their order, or ends them at their
+// deadlines.
 io::Task<void> let_in_held_back(Shard& shard, TopicIdPartition id) {
   while (true) {
-    co_await shard.store().wait_for_room();
     HostedPartition* partition = shard.find(id);
+    if (!partition) co_return;
+    refuse_late_ones(shard, *partition);
+    partition = shard.find(id);
     if (!partition) co_return;
     if (partition->held_back.empty()) {
       partition->is_letting_in = false;
       co_return;
     }
-    auto next = std::move(partition->held_back.front());
+    const io::Instant next_deadline =
+        std::ranges::min_element(partition->held_back, {}, &HeldBack::deadline)->deadline;
+    if (!co_await shard.wait_for_room(next_deadline) || shard.is_stopping()) continue;
+    partition = shard.find(id);
+    if (!partition || partition->held_back.empty()) continue;
+    HeldBack first = std::move(partition->held_back.front());
     partition->held_back.pop_front();
-    next();
+    first.go_on(std::nullopt);
   }
 }
 
-void append_validated(Shard& shard, const TopicIdPartition& id, wire::ValidatedBatch batch,
-                      Done done) {
-  HostedPartition* partition = shard.find(id);
-  if (!partition) return done(refuse(storage::LogError::deleted));
-  const auto appended =
-      partition->log->append(batch.bytes, batch.header, {.leader_epoch = partition->leader_epoch});
+void append_validated(Shard& shard, Pending pending) {
+  HostedPartition* partition = shard.find(pending.id);
+  if (!partition) return pending.done(refuse(storage::LogError::deleted));
+  const auto appended = partition->log->append(pending.batch.bytes, pending.batch.header,
+                                               {.leader_epoch = partition->leader_epoch});
   if (!appended) {
-    if (appended.error() != storage::LogError::no_room) return done(refuse(appended.error()));
-    partition->held_back.push_front(
-        [&shard, id, batch = std::move(batch), done = std::move(done)]() mutable {
-          append_validated(shard, id, std::move(batch), std::move(done));
-        });
+    if (appended.error() != storage::LogError::no_room || shard.is_stopping())
+      return pending.done(refuse(appended.error()));
+    const TopicIdPartition id = pending.id;
+    partition->held_back.push_front(hold_back(shard, std::move(pending)));
     if (!std::exchange(partition->is_letting_in, true))
       shard.tasks.spawn(let_in_held_back(shard, id));
     return;
@@ -78,7 +115,8 @@ void append_validated(Shard& shard, const TopicIdPartition& id, wire::ValidatedB
   outcome.base_offset = appended->first_offset;
   outcome.log_append_time_ms = appended->log_append_time;
   outcome.log_start_offset = appended->log_start_offset;
-  auto* waiter = new DurableAppend(std::move(outcome), std::move(done), appended->end_offset());
+  auto* waiter =
+      new DurableAppend(std::move(outcome), std::move(pending.done), appended->end_offset());
   if (!partition->log->wait_durable(*waiter)) waiter->on_durable({});
 }
 
@@ -103,14 +141,12 @@ void append(Shard& shard, AppendRequest request, Done done) {
     return done(refuse(wire::ErrorCode::invalid_txn_state,
                        "transactions are not served by this broker yet"));
   }
+  Pending pending{request.partition, std::move(*batch), request.deadline, std::move(done)};
   if (!partition->held_back.empty()) {
-    partition->held_back.push_back([&shard, id = request.partition, batch = std::move(*batch),
-                                    done = std::move(done)]() mutable {
-      append_validated(shard, id, std::move(batch), std::move(done));
-    });
+    partition->held_back.push_back(hold_back(shard, std::move(pending)));
     return;
   }
-  append_validated(shard, request.partition, std::move(*batch), std::move(done));
+  append_validated(shard, std::move(pending));
 }
 
 }  // namespace ottla::broker

@@ -26,10 +26,12 @@ struct AppendRequest {
   TopicIdPartition partition;
   Slice records;  // nobody else looks at it: it is patched
   std::int16_t produce_version = 0;
+  io::Instant deadline;  // until when it may wait for room in the journal
 };
 
 // Appends on this shard, which must own the partition. `done` is called once: when the batch is
-// durable, or has been refused (possibly before this returns). The order of calls is the order in
+// durable, or has been refused (possibly before this returns; at the latest a little after the
+// deadline if there is no room). The order of calls is the order in
 // the log.
 void append(Shard& shard, AppendRequest request, std::move_only_function<void(AppendOutcome)> done);
 

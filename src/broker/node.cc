@@ -34,6 +34,24 @@ int exit_code_of(const io::Error& error) {
                                                               : ExitCode::failed);
 }
 
+// What a person can do about it, to follow the error's own message; empty where that says it.
+std::string_view remedy_of(io::ErrorKind kind) {
+  switch (kind) {
+    case io::ErrorKind::no_space:
+      return "; free some space there, then start the node again: what was acknowledged is kept";
+    case io::ErrorKind::input_output:
+      return "; look at the disk and the kernel's log (dmesg), then start the node again";
+    case io::ErrorKind::permission:
+      return "; let this user read and write there, or set log.dirs to another folder";
+    case io::ErrorKind::not_found:
+      return "; check log.dirs";
+    case io::ErrorKind::exhausted:
+      return "; raise the limit of open files (ulimit -n) or free some memory";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 // One shard's part of the broker half. Made and used on that shard.
@@ -150,6 +168,7 @@ class ControllerProxy final : public Controller {
                                 io::Instant deadline) override {
     Shard& shard = slot_.part->shard;
     while (!seen(*shard.image())) {
+      if (shard.has_last_image()) co_return false;
       if (!co_await shard.image_changed().wait_until(env_.clock, deadline))
         co_return seen(*shard.image());
     }
@@ -178,7 +197,8 @@ class Node {
     auto started = co_await start();
     if (!started) {
       if (!env_.stop.is_set() || started.error().kind != io::ErrorKind::timed_out) {
-        env_.logger.error("the node can't start: {}", started.error().message);
+        env_.logger.error("the node can't start: {}{}", started.error().message,
+                          remedy_of(started.error().kind));
       }
       if (meeting_.exit_code == 0 && !env_.stop.is_set())
         meeting_.exit_code = exit_code_of(started.error());
@@ -192,10 +212,12 @@ class Node {
 
  private:
   // Something happened after which the node must not go on.
-  void fail(std::string_view why) {
-    env_.logger.error("the node stops: {}", why);
+  void fail(std::string_view why, std::string_view remedy = {}) {
     meeting_.exit_code = static_cast<int>(ExitCode::failed);
     is_clean_ = false;
+    if (has_failed_) return;  // the first failure is the cause of the others
+    has_failed_ = true;
+    env_.logger.error("the node stops: {}{}", why, remedy);
     ending_.set();
     env_.stop.set();  // a start under way ends as well
   }
@@ -237,6 +259,13 @@ class Node {
     for (const metadata::Record& record : metadata_bootstrap(false)) {
       format.bootstrap_records.push_back(metadata::encode_record(record));
     }
+    const auto place = co_await env_.disk.status(config_.log_dir);
+    if (place && !place->is_directory) {
+      co_return std::unexpected(io::Error{
+          io::ErrorKind::invalid,
+          fmt::format("{} is a file; set log.dirs to a folder, or to one that can be made",
+                      config_.log_dir)});
+    }
     if (auto formatted =
             co_await consensus::format_if_empty(env_, config_.log_dir, std::move(format));
         !formatted) {
@@ -262,9 +291,13 @@ class Node {
       if (!store) co_return std::unexpected(store.error());
       stores_[index] = std::move(*store);
       // tells shard 0 from wherever it happens
-      stores_[index]->on_fenced([this, from = slot->env](const io::Error& error) {
-        from->shards.post(0, [this, message = error.message] { fail(message); });
-      });
+      stores_[index]->on_fenced(
+          [self = std::weak_ptr(self_), from = slot->env](const io::Error& error) {
+            from->shards.post(0, [self, error] {
+              if (const auto node = self.lock())
+                (*node)->fail(error.message, remedy_of(error.kind));
+            });
+          });
     }
     co_return io::Result<>{};
   }
@@ -459,6 +492,10 @@ class Node {
     }
     published_ = std::move(image);
     image_published_.pulse();
+    if (!result) {
+      fail(fmt::format("what the metadata says can't be done: {}", result.error().message),
+           remedy_of(result.error().kind));
+    }
     co_return result;
   }
 
@@ -485,13 +522,30 @@ class Node {
 
   // --- ports
 
+  static io::Error bind_error(io::Error error) {
+    switch (error.kind) {
+      case io::ErrorKind::in_use:
+        error.message += "; stop the process that has this port, or set listeners to another one";
+        break;
+      case io::ErrorKind::permission:
+        error.kind = io::ErrorKind::invalid;  // of no file
+        error.message +=
+            "; set listeners to a port from 1024 on, or allow this user the lower ones";
+        break;
+      default:
+        error.message += "; set listeners to an address of this machine, or leave the host out";
+    }
+    return error;
+  }
+
   io::Task<io::Result<>> bind_ports() {
     for (const ListenerConfig& listener : config_.listeners) {
       io::Endpoint at = listener.bind;
       if (listener.is_controller) {
         half_.controller_port =
             std::make_unique<rpc::Acceptor>(half_.link->context(), listener.name);
-        if (auto bound = co_await half_.controller_port->listen(at); !bound) co_return bound;
+        if (auto bound = co_await half_.controller_port->listen(at); !bound)
+          co_return std::unexpected(bind_error(bound.error()));
         half_.controller_port->start();
         continue;
       }
@@ -501,7 +555,7 @@ class Node {
             env_, index, [there, name = listener.name, at, most = config_.connections_max] {
               return bind_there(there, name, at, most);
             });
-        if (!bound) co_return std::unexpected(bound.error());
+        if (!bound) co_return std::unexpected(bind_error(bound.error()));
         at.port = bound->port;  // the other shards share the port that the first one got
         if (index == 0) ready_.listeners.emplace_back(listener.name, *bound);
       }
@@ -533,9 +587,10 @@ class Node {
     const io::Duration grace = std::chrono::milliseconds(config_.shutdown_grace_ms);
     for (const auto& [index, slot] : meeting_.slots) {
       ShardSlot* there = slot;
-      const bool serving = is_serving_;
-      co_await io::call_on<int>(
-          env_, index, [there, grace, serving] { return stop_serving(there, grace, serving); });
+      co_await io::call_on<int>(env_, index,
+                                [there, grace, serving = is_serving_, failed = has_failed_] {
+                                  return stop_serving(there, grace, serving, failed);
+                                });
     }
     if (is_alive_)
       co_await half_.lifecycle->shut_down(is_clean_ ? kHandOverPatience : io::Duration(0));
@@ -556,7 +611,8 @@ class Node {
     if (half_.folder && is_clean_) {
       const auto closed = co_await half_.folder->close_clean(stores_, half_.lifecycle->epoch());
       if (!closed) {
-        env_.logger.error("the logs could not be closed: {}", closed.error().message);
+        env_.logger.error("the logs could not be closed: {}{}", closed.error().message,
+                          remedy_of(closed.error().kind));
         meeting_.exit_code = static_cast<int>(ExitCode::failed);
       }
     }
@@ -572,12 +628,16 @@ class Node {
     }
   }
 
-  static io::Task<int> stop_serving(ShardSlot* slot, io::Duration grace, bool was_serving) {
+  static io::Task<int> stop_serving(ShardSlot* slot, io::Duration grace, bool was_serving,
+                                    bool has_failed) {
     if (!slot->part) co_return 0;
-    slot->part->shard.stop_waiting();
+    Shard& shard = slot->part->shard;
+    shard.stop_waiting();
+    if (has_failed) shard.take_no_more_images();
     if (was_serving) {
       for (auto& acceptor : slot->part->acceptors) co_await acceptor->stop(grace);
     }
+    shard.take_no_more_images();
     co_return 0;
   }
   static io::Task<int> stop_store(std::shared_ptr<storage::Store> store) {
@@ -589,6 +649,7 @@ class Node {
     co_return 0;
   }
   static io::Task<int> release(ShardSlot* slot) {
+    if (slot->part) co_await slot->part->shard.store_tasks.join();
     slot->part.reset();
     slot->controller.reset();
     if (slot->done) slot->done->set();
@@ -609,6 +670,9 @@ class Node {
       false;  // all found is opened, and nothing has failed: the clean marker may be written
   bool is_alive_ = false;  // heartbeats run
   bool is_serving_ = false;
+  bool has_failed_ = false;
+  // For messages of other shards that may come when this has gone.
+  const std::shared_ptr<Node*> self_ = std::make_shared<Node*>(this);
   io::Event ending_;
   io::TaskGroup tasks_;
 };

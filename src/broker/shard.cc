@@ -13,8 +13,10 @@ Shard::Shard(io::Env& shard_env, const NodeConfig& node_config, Controller& node
       fetch_sessions(node_config.fetch_sessions_max / shard_env.shards.count() + 1, shard_env.shard,
                      shard_env.shards.count()),
       tasks(shard_env.executor),
+      store_tasks(shard_env.executor),
       store_(std::move(store)),
-      image_changed_(shard_env.executor) {
+      image_changed_(shard_env.executor),
+      room_(shard_env.executor) {
   auto empty = std::make_shared<metadata::Image>();
   empty->topics = std::make_shared<metadata::TopicsImage>();
   empty->configs = std::make_shared<metadata::ConfigsImage>();
@@ -29,6 +31,27 @@ HostedPartition* Shard::find(const TopicIdPartition& id) {
 void Shard::stop_waiting() {
   is_stopping_ = true;
   while (!long_polls_.empty()) long_polls_.pop_front().changed->set();
+  room_.pulse();
+}
+
+io::Task<bool> Shard::wait_for_room(io::Instant deadline) {
+  if (!is_watching_room_) {
+    is_watching_room_ = true;
+    store_tasks.spawn(watch_room());
+    if (!is_watching_room_) co_return true;  // there was some at once
+  }
+  co_return co_await room_.wait_until(env.clock, deadline);
+}
+
+io::Task<void> Shard::watch_room() {
+  co_await store_->wait_for_room();
+  is_watching_room_ = false;
+  room_.pulse();
+}
+
+void Shard::take_no_more_images() {
+  has_last_image_ = true;
+  image_changed_.pulse();
 }
 
 io::Task<io::Result<>> Shard::publish(metadata::ImagePtr image) {
@@ -67,7 +90,11 @@ io::Task<io::Result<>> Shard::publish(metadata::ImagePtr image) {
     if (!wanted.contains(log->id()) && log->id().topic_id != metadata::kMetadataTopicId)
       gone.push_back(log->id());
   }
-  for (const TopicIdPartition& id : gone) partitions_.erase(id);
+  for (const TopicIdPartition& id : gone) {
+    auto held_back = std::move(partitions_[id].held_back);
+    partitions_.erase(id);
+    for (HeldBack& append : held_back) append.go_on(storage::LogError::deleted);
+  }
   if (!gone.empty()) {
     if (auto removed = co_await store_->remove(std::move(gone)); !removed) co_return removed;
   }

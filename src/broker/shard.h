@@ -25,15 +25,21 @@ namespace ottla::broker {
 
 class Controller;
 
+// An append that waits because the journal is full.
+struct HeldBack {
+  io::Instant deadline;
+  // Once: tries again, or ends with this error.
+  std::move_only_function<void(std::optional<storage::LogError>)> go_on;
+};
+
 // A partition that this shard serves as leader.
 struct HostedPartition {
   std::shared_ptr<storage::PartitionLog> log;
   std::shared_ptr<const TopicSettings> settings;  // of its topic
   LeaderEpoch leader_epoch = 0;
   std::int32_t partition_epoch = 0;
-  // Appends that wait because the journal is full, in their order; later ones queue behind them.
-  std::deque<std::move_only_function<void()>> held_back;
-  bool is_letting_in = false;  // somebody waits for room on their behalf
+  std::deque<HeldBack> held_back;  // in the order of their requests; later ones queue behind them
+  bool is_letting_in = false;      // somebody waits for room on their behalf
 };
 
 // A request that waits for records; woken early when the node stops.
@@ -67,12 +73,17 @@ class Shard {
   // Null if this shard does not serve it (any more).
   HostedPartition* find(const TopicIdPartition& id);
   storage::Store& store() { return *store_; }
+  // Until an append may find room in the journal again; false when the deadline came first.
+  io::Task<bool> wait_for_room(io::Instant deadline);
 
   // --- stopping
 
-  // From now on no request waits for records.
+  // From now on no request waits for records, or for room in the journal.
   void stop_waiting();
   bool is_stopping() const { return is_stopping_; }
+  // From now on no request waits for an image either: there may come none.
+  void take_no_more_images();
+  bool has_last_image() const { return has_last_image_; }
   void add(LongPoll& poll) { long_polls_.push_back(poll); }
 
   // --- the other shards; only to be touched by functions that run there
@@ -88,16 +99,22 @@ class Shard {
   // soft
   FetchSessions fetch_sessions;
   wire::ValidationScratch validation_scratch;
-  io::TaskGroup tasks;  // requests under way
+  io::TaskGroup tasks;        // requests under way
+  io::TaskGroup store_tasks;  // what ends only when the store has stopped
 
  private:
+  io::Task<void> watch_room();
+
   std::shared_ptr<storage::Store> store_;
   metadata::ImagePtr image_;
   io::Event image_changed_;
+  io::Event room_;
+  bool is_watching_room_ = false;
   std::unordered_map<TopicIdPartition, HostedPartition> partitions_;  // looked up, never iterated
   std::vector<Shard*> siblings_;
   io::List<LongPoll> long_polls_;
   bool is_stopping_ = false;
+  bool has_last_image_ = false;
 };
 
 }  // namespace ottla::broker

@@ -235,26 +235,42 @@ io::Task<io::Result<>> MetadataLog::replay(Take take) {
       });
 }
 
+// Batch CRCs leave out the offset and the epoch: those must follow each other without a hole.
 io::Task<io::Result<>> MetadataLog::for_each_batch(Offset from, TakeBatch take) {
   Offset at = std::max(log_->log_start_offset(), from);
+  LeaderEpoch last_epoch = 0;
+  const LeaderEpoch epoch_max = std::max(state_.leader_epoch, log_->latest_epoch());
+  const auto fault = [this](Offset offset, std::string_view what) {
+    return std::unexpected(invalid(
+        fmt::format("{}: the batch at offset {}: {}. The metadata log is damaged: restore the "
+                    "folder from a copy",
+                    options_.directory, offset, what)));
+  };
   while (at < log_->high_watermark()) {
     auto read = co_await log_->read(
         {.from = at, .max_bytes = kReadBytes, .upper_bound = log_->high_watermark()});
-    if (!read) co_return std::unexpected(from_log(read.error(), "reading"));
-    if (read->records.empty()) break;
+    if (!read) co_return fault(at, storage::describe(read.error()));
     auto bytes = co_await io::read_gather(std::move(read->records));
     if (!bytes) co_return std::unexpected(bytes.error());
+    const Offset before = at;
     wire::BatchCursor batches(*bytes);
     for (wire::Batch batch; batches.next(batch);) {
-      if (batch.header.next_offset() <= at) continue;
-      const auto fault = [&](std::string_view what) {
-        return std::unexpected(invalid(fmt::format(
-            "{}: the batch at offset {}: {}", options_.directory, batch.header.base_offset, what)));
-      };
-      if (!wire::crc_matches(batch.bytes)) co_return fault("its CRC is wrong");
-      if (auto taken = take(batch, *bytes); !taken) co_return fault(taken.error());
+      const wire::BatchHeader& header = batch.header;
+      if (header.next_offset() <= at) continue;
+      if (header.base_offset > at) {
+        co_return fault(at, fmt::format("the log goes on at {}", header.base_offset));
+      }
+      if (header.leader_epoch < last_epoch || header.leader_epoch > epoch_max) {
+        co_return fault(header.base_offset,
+                        fmt::format("its epoch can't be {}", header.leader_epoch));
+      }
+      if (!wire::crc_matches(batch.bytes)) co_return fault(header.base_offset, "its CRC is wrong");
+      if (auto taken = take(batch, *bytes); !taken)
+        co_return fault(header.base_offset, taken.error());
+      last_epoch = header.leader_epoch;
+      at = header.next_offset();
     }
-    at = read->next_offset;
+    if (at == before) co_return fault(at, "it is missing");
   }
   co_return io::Result<>{};
 }

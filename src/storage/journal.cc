@@ -342,8 +342,13 @@ io::Task<> Journal::prepare_file() {
   }
   if (!file && file.error().kind == io::ErrorKind::no_space && !failed_) {
     // A full disk harms nobody yet: what is acknowledged is safe. There is just no room.
-    env_.logger.error("journal of shard {}: no space for another file ({}); free some space",
-                      identity_.shard, file.error().message);
+    if (!std::exchange(lacks_space_, true)) {
+      env_.logger.error(
+          "journal of shard {}: no space for another file ({}); producers wait until there is "
+          "some: "
+          "free some space",
+          identity_.shard, file.error().message);
+    }
     if (!is_closing_) co_await io::sleep_for(env_.clock, kFullDiskPause);
     is_preparing_ = false;
     room_.pulse();
@@ -355,6 +360,8 @@ io::Task<> Journal::prepare_file() {
     fail(std::move(file.error()));
     co_return;
   }
+  if (std::exchange(lacks_space_, false))
+    env_.logger.warning("journal of shard {}: there is space again", identity_.shard);
   prepared_ = std::move(*file);
   room_.pulse();
 }

@@ -191,6 +191,7 @@ class Journal {
   std::unique_ptr<File> prepared_;
   std::vector<std::unique_ptr<File>> free_;
   bool is_preparing_ = false;
+  bool lacks_space_ = false;  // for another file; somebody was told
   JournalPosition end_;  // behind the last group begun: what is durable once that one is flushed
 
   std::deque<std::unique_ptr<StagingChunk>> chunks_;  // the last one is filled

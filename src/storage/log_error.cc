@@ -12,6 +12,8 @@ wire::ErrorCode to_error_code(LogError error) {
       return wire::ErrorCode::unknown_topic_or_partition;
     case LogError::offset_out_of_range:
       return wire::ErrorCode::offset_out_of_range;
+    case LogError::unreadable:
+      return wire::ErrorCode::kafka_storage_error;
     case LogError::corrupt:
       return wire::ErrorCode::corrupt_message;
     case LogError::too_large:
@@ -40,6 +42,8 @@ std::string_view describe(LogError error) {
       return "the partition was removed";
     case LogError::offset_out_of_range:
       return "the offset is outside the log";
+    case LogError::unreadable:
+      return "a file can't be read";
     case LogError::corrupt:
       return "the range is damaged on disk";
     case LogError::too_large:

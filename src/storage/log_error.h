@@ -15,6 +15,7 @@ enum class LogError : std::uint8_t {
   deleted,                 // the partition was removed meanwhile
   offset_out_of_range,     // below the log's start, above its end or above the caller's bound
   corrupt,                 // the range is damaged on disk
+  unreadable,              // a file can't be opened or read now; the range may be whole
   too_large,               // the batch does not fit into a journal entry or a segment
   invalid_producer_epoch,  // the five of the producer's rules, storage/producer_state.h
   out_of_order_sequence,

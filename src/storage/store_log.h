@@ -138,6 +138,7 @@ class StoredLog final : public PartitionLog {
   };
 
   LogResult<AppendResult> refuse(const ProducerCheck& check) const;
+  void complain(Offset base, std::string_view cause);
   void roll_if_full(const wire::BatchHeader& batch);
   void begin_segment();
   StoredSegment& active() { return *segments_.back(); }
@@ -189,6 +190,7 @@ class StoredLog final : public PartitionLog {
   ProducerState producers_;
   std::vector<std::shared_ptr<StoredSegment>> segments_;
   std::vector<DamagedOffsets> damages_;
+  io::Instant next_complaint_;  // about reads that fail
   bool is_deleted_ = false;
 
   // how far

@@ -13,6 +13,8 @@ namespace ottla::storage {
 
 namespace {
 
+constexpr io::Duration kComplaintPause = std::chrono::seconds(10);
+
 std::string log_path(const std::string& directory, Offset base) {
   return directory + "/" + segment_file_name(base, SegmentFile::log);
 }
@@ -76,6 +78,17 @@ std::size_t StoredLog::segment_of(Offset offset) const {
   return behind == segments_.begin() ? 0 : static_cast<std::size_t>(behind - segments_.begin()) - 1;
 }
 
+// Who fetches tries again at once and for ever: the log is told now and then.
+void StoredLog::complain(Offset base, std::string_view cause) {
+  const io::Instant now = store_.env().clock.now();
+  if (next_complaint_ > now) return;
+  next_complaint_ = now + kComplaintPause;
+  store_.env().logger.error(
+      "{}: segment {} can't be read: {}; clients that fetch there get an error. Look at the disk, "
+      "and run `ottla log verify` on the folder",
+      directory_, base, cause);
+}
+
 io::Task<LogResult<ReadResult>> StoredLog::read(ReadRequest request) {
   const auto alive = shared_from_this();
   // What is read may move from memory to a file meanwhile, or to the next segment: look again.
@@ -128,7 +141,7 @@ io::Task<LogResult<std::shared_ptr<const SegmentIndexes>>> StoredLog::rebuild_in
   const Offset base = stored->segment.base_offset();
   store_.index_cache().erase(id_, base);
   auto reader = co_await store_.reader_of(stored, log_path(directory_, base));
-  if (!reader) co_return std::unexpected(LogError::fenced);
+  if (!reader) co_return std::unexpected(LogError::unreadable);
   Segment fresh(base, stored->segment.settings());
   // Transactions are kept as they are: only who knows the producers could build them.
   auto old = co_await load_indexes(store_.env().disk, directory_, base,
@@ -136,7 +149,10 @@ io::Task<LogResult<std::shared_ptr<const SegmentIndexes>>> StoredLog::rebuild_in
   auto rebuilt = co_await rebuild_segment(*reader, stored->segment.size_bytes(), fresh, {},
                                           {.base_offset = base, .next_offset = base},
                                           store_.env().clock.wall_ms());
-  if (!rebuilt) co_return std::unexpected(LogError::fenced);
+  if (!rebuilt) {
+    complain(base, rebuilt.error().message);
+    co_return std::unexpected(LogError::unreadable);
+  }
   if (rebuilt->damage) {
     store_.env().logger.error(
         "{}: segment {} is damaged: {}; its records from offset {} on answer "
@@ -163,8 +179,8 @@ io::Task<LogResult<ReadResult>> StoredLog::read_file(std::shared_ptr<StoredSegme
   auto reader = co_await store_.reader_of(stored, log_path(directory_, base));
   if (!reader) {
     if (is_gone()) co_return std::unexpected(gone());
-    store_.env().logger.error("{}: {}", directory_, reader.error().message);
-    co_return std::unexpected(LogError::corrupt);
+    complain(base, reader.error().message);
+    co_return std::unexpected(LogError::unreadable);
   }
 
   std::optional<FileBatch> first;
@@ -199,8 +215,7 @@ io::Task<LogResult<ReadResult>> StoredLog::read_file(std::shared_ptr<StoredSegme
       if (!rebuilt) co_return std::unexpected(rebuilt.error());
       continue;
     }
-    store_.env().logger.error("{}: segment {} is damaged: {}", directory_, base,
-                              found.error().to_string());
+    complain(base, found.error().to_string());
     co_return std::unexpected(LogError::corrupt);
   }
   if (!first) {
@@ -245,8 +260,8 @@ io::Task<LogResult<ReadResult>> StoredLog::read_file(std::shared_ptr<StoredSegme
   }
   auto resident = co_await (*reader)->make_resident(begin, end - begin);
   if (!resident) {
-    store_.env().logger.error("{}: segment {}: {}", directory_, base, resident.error().message);
-    co_return std::unexpected(LogError::corrupt);
+    complain(base, resident.error().message);
+    co_return std::unexpected(LogError::unreadable);
   }
   if (is_gone()) co_return std::unexpected(gone());
   if (request.from < log_start_) co_return std::unexpected(LogError::offset_out_of_range);

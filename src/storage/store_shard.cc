@@ -256,8 +256,7 @@ io::Task<> ShardStore::wait_for_room() {
 }
 
 void ShardStore::on_failed(const io::Error& error) {
-  env_.logger.error("{}: {}; nothing is acknowledged any more, restart after repair", directory_,
-                    error.message);
+  env_.logger.error("{}: {}; nothing is acknowledged any more", directory_, error.message);
   const auto logs = logs_;
   for (const auto& [id, log] : logs) log->on_fenced();
   evicted_.pulse();

@@ -9,6 +9,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "clients"))  # for harness
 
+import disk
 import durability
 import judging
 import planted
@@ -16,7 +17,7 @@ from harness.report import Report
 from harness.server import Ottla
 from harness.target import Target
 
-GROUPS = {"judging": judging, "durability": durability}
+GROUPS = {"judging": judging, "durability": durability, "disk": disk}
 # Needs a build with -DOTTLA_PLANTED_BUGS=ON, so it runs only when it is named.
 ON_DEMAND = {"planted": planted}
 

@@ -5,6 +5,7 @@
 // Every answer but that of acks=0 waits until the batch is durable: acks=1 and acks=all differ only
 // in how many replicas are waited for. Each partition is decided by the shard that owns it; the
 // last to finish sends the answer.
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -21,12 +22,16 @@ using wire::ErrorCode;
 using PartitionResponse = wire::ProduceResponse::PartitionProduceResponse;
 
 constexpr std::int16_t kTopicIdsFrom = 13;
+constexpr std::int32_t kWaitMsMax = 60'000;  // for room, whatever the client asks for
 
 // One Produce request under way; lives until its last partition has been decided.
 class Produce : public std::enable_shared_from_this<Produce> {
  public:
   Produce(RequestContext context, wire::ProduceRequest request)
-      : context_(std::move(context)), request_(std::move(request)) {}
+      : context_(std::move(context)),
+        request_(std::move(request)),
+        deadline_(context_.shard.env.clock.now() +
+                  std::chrono::milliseconds(std::clamp(request_.timeout_ms, 0, kWaitMsMax))) {}
 
   void run() {
     undecided_ = 1;  // this function itself
@@ -80,9 +85,10 @@ class Produce : public std::enable_shared_from_this<Produce> {
         set_error(result, *refusal, {});
         continue;
       }
-      Job job{
-          place,
-          {.partition = {image->id, data.index}, .produce_version = context_.request.api_version}};
+      Job job{place,
+              {.partition = {image->id, data.index},
+               .produce_version = context_.request.api_version,
+               .deadline = deadline_}};
       job.append.records = data.records.flatten();
       data.records = {};
       jobs_.push_back(std::move(job));
@@ -168,6 +174,7 @@ class Produce : public std::enable_shared_from_this<Produce> {
 
   RequestContext context_;
   wire::ProduceRequest request_;
+  const io::Instant deadline_;
   wire::ProduceResponse response_;
   std::vector<Job> jobs_;
   std::size_t undecided_ = 0;
