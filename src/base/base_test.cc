@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <gtest/gtest.h>
 
 #include "base/bytes.h"
+#include "base/copy.h"
 #include "base/crc32c.h"
 #include "base/gather.h"
 #include "base/ids.h"
@@ -24,6 +26,21 @@ TEST(Crc32c, InstructionAndTableAgreeAtEveryLengthAndSeed) {
   }
   const ByteView all(bytes);
   EXPECT_EQ(crc32c(all.subspan(5000), crc32c(all.first(5000))), crc32c(all));
+}
+
+TEST(Copy, UncachedCopiesExactlyTheBytesAtEveryAlignment) {
+  Bytes from(9'000);
+  for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<std::uint8_t>(i * 31 + i / 7);
+  for (const std::size_t size : {0, 1, 63, 4095, 4096, 4097, 4160, 8192, 8200}) {
+    for (std::size_t skew = 0; skew < 130; skew += 13) {
+      Bytes to(9'000, 0xee);
+      copy_uncached(to.data() + skew, from.data() + 2 * skew, size);
+      Bytes wanted(9'000, 0xee);
+      std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(2 * skew), size,
+                  wanted.begin() + static_cast<std::ptrdiff_t>(skew));
+      ASSERT_EQ(to, wanted) << size << " bytes at " << skew;
+    }
+  }
 }
 
 TEST(Uuid, PrintsAndParsesAsKafkaDoes) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -167,12 +168,13 @@ io::Task<> Journal::room() {
 void Journal::add_chunk(std::size_t bytes_min) {
   auto chunk = std::make_unique<StagingChunk>();
   const std::size_t bytes = std::max<std::size_t>(limits_.chunk_bytes, journal_align(bytes_min));
-  const auto spare = std::find_if(spare_.begin(), spare_.end(), [&](const Slice& memory) {
+  // The one used last is likeliest to be in the processor's cache.
+  const auto spare = std::find_if(spare_.rbegin(), spare_.rend(), [&](const Slice& memory) {
     return memory.size() >= bytes && memory.is_unique();
   });
-  if (spare != spare_.end()) {
+  if (spare != spare_.rend()) {
     chunk->memory = std::move(*spare);
-    spare_.erase(spare);
+    spare_.erase(std::next(spare).base());
   } else {
     chunk->memory = aligned_memory(bytes);
   }
@@ -445,12 +447,14 @@ void Journal::drop_oldest_chunk() {
   Slice memory = std::move(chunks_.front()->memory);
   chunks_.pop_front();
   staging_bytes_ -= memory.size();
-  // Kept for the next chunk, a few of them; readers may still hold parts of it.
-  constexpr std::size_t kSpareChunks = 4;
-  if (memory.size() == limits_.chunk_bytes && spare_.size() < kSpareChunks) {
+  // Readers may still hold parts of it.
+  if (memory.size() == limits_.chunk_bytes &&
+      (spare_.size() + 1) * limits_.chunk_bytes <= limits_.spare_bytes) {
     spare_.push_back(std::move(memory));
   }
 }
+
+void Journal::release_spares() { spare_ = {}; }
 
 std::uint64_t Journal::undrained_bytes() const {
   std::uint64_t bytes = 0;

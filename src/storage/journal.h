@@ -31,6 +31,7 @@ struct JournalLimits {
   std::uint32_t files = 4;
   std::size_t chunk_bytes = 1ull << 20;
   std::size_t pending_bytes = 8ull << 20;
+  std::size_t spare_bytes = 16ull << 20;  // of chunks that nobody needs just now
 };
 
 // What is the same in all files of a shard's journal in one run.
@@ -138,6 +139,8 @@ class Journal {
   // The oldest chunk, if there is more than the one being filled.
   StagingChunk* oldest_chunk();
   void drop_oldest_chunk();
+  // Gives back the memory that is kept for new chunks: nothing has been appended for a while.
+  void release_spares();
   std::size_t staging_bytes() const { return staging_bytes_; }
 
   std::uint64_t flushes() const { return flushes_; }
@@ -195,7 +198,7 @@ class Journal {
   JournalPosition end_;  // behind the last group begun: what is durable once that one is flushed
 
   std::deque<std::unique_ptr<StagingChunk>> chunks_;  // the last one is filled
-  std::vector<Slice> spare_;                          // memory of dropped chunks
+  std::vector<Slice> spare_;  // memory of dropped chunks: new pages would cost a fault each
   std::size_t staging_bytes_ = 0;
   std::deque<Group> groups_;  // the first may be in flight; the last may be open
   bool group_is_open_ = false;

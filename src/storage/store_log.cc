@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/copy.h"
 #include "base/planted_bug.h"
 #include "storage/log_directory.h"
 #include "storage/segment_recovery.h"
@@ -190,7 +191,10 @@ LogResult<AppendResult> StoredLog::append(ByteView batch, const wire::BatchHeade
   auto place = store_.journal().stage(JournalKind::append, id_, placed.base_offset,
                                       placed.leader_epoch, batch.size());
   place.meta.last_offset_delta = placed.last_offset_delta;
-  std::memcpy(place.body.mutable_data(), batch.data(), batch.size());
+  // The header is looked at and patched at once, the records not before they go to the segment.
+  std::memcpy(place.body.mutable_data(), batch.data(), wire::kBatchHeaderBytes);
+  copy_uncached(place.body.mutable_data() + wire::kBatchHeaderBytes,
+                batch.data() + wire::kBatchHeaderBytes, batch.size() - wire::kBatchHeaderBytes);
   wire::set_base_offset(place.body.mutable_data(), placed.base_offset);
   wire::set_leader_epoch(place.body.mutable_data(), placed.leader_epoch);
   end_ = placed.next_offset();

@@ -116,11 +116,9 @@ io::Task<io::Result<>> StoredLog::write_out() {
     auto kept = co_await keep_block(*stored);
     if (!kept) co_return kept;
     if (is_gone()) break;
-    if (stored->sums_are_whole) {
-      for (const Slice& piece : pieces) stored->sums.add(piece);
-    }
     const std::uint64_t begin = stored->writer->size_bytes();
-    auto appended = co_await stored->writer->append(pieces);
+    auto appended =
+        co_await stored->writer->append(pieces, stored->sums_are_whole ? &stored->sums : nullptr);
     if (!appended) co_return appended;
     store_.counters().segment_bytes += bytes;
     if (is_deleted_) break;

@@ -55,7 +55,7 @@ io::Task<io::Result<>> SegmentWriter::write_scratch(std::size_t bytes) {
   co_return co_await file_->write(written_, scratch_.view().first(bytes));
 }
 
-io::Task<io::Result<>> SegmentWriter::append(std::vector<Slice> pieces) {
+io::Task<io::Result<>> SegmentWriter::append(std::vector<Slice> pieces, SegmentSums* sums) {
   std::size_t filled = rest_.size();
   std::memcpy(scratch_.data(), rest_.data(), filled);
   for (const Slice& piece : pieces) {
@@ -63,6 +63,7 @@ io::Task<io::Result<>> SegmentWriter::append(std::vector<Slice> pieces) {
     while (taken < piece.size()) {
       const std::size_t count = std::min(piece.size() - taken, scratch_.size() - filled);
       std::memcpy(scratch_.data() + filled, piece.data() + taken, count);
+      if (sums != nullptr) sums->add({scratch_.data() + filled, count});
       taken += count;
       filled += count;
       if (filled == scratch_.size()) {

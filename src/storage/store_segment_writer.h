@@ -18,6 +18,7 @@
 #include "base/bytes.h"
 #include "io/disk.h"
 #include "io/task.h"
+#include "storage/segment_sums.h"
 
 namespace ottla::storage {
 
@@ -33,8 +34,10 @@ class SegmentWriter {
   // them is cut.
   io::Task<io::Result<>> open(std::uint64_t size_bytes);
 
-  // Appends the pieces, back to back. They are used until it returns.
-  io::Task<io::Result<>> append(std::vector<Slice> pieces);
+  // Appends the pieces, back to back, and adds them to `sums` if there are any: while they are
+  // copied, since reading them from main memory a second time costs more than the sum. Pieces and
+  // sums are used until it returns.
+  io::Task<io::Result<>> append(std::vector<Slice> pieces, SegmentSums* sums);
 
   // Makes all that was appended readable.
   io::Task<io::Result<>> settle();

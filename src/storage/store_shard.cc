@@ -27,7 +27,9 @@ JournalLimits limits_of(const StoreLimits& limits) {
           .first_file_bytes = limits.journal_first_file_bytes,
           .files = limits.journal_files,
           .chunk_bytes = limits.chunk_bytes,
-          .pending_bytes = limits.pending_bytes};
+          .pending_bytes = limits.pending_bytes,
+          // Eviction goes down to half of the bound.
+          .spare_bytes = limits.tail_bytes / 2};
 }
 
 }  // namespace
@@ -438,6 +440,7 @@ io::Task<> ShardStore::settle_later() {
         env_.clock, env_.clock.now() + std::chrono::milliseconds(limits_.drain_after_ms));
   }
   is_settling_ = false;
+  journal_.release_spares();
 }
 
 io::Task<io::Result<>> ShardStore::settle_all() {
