@@ -3,6 +3,7 @@
 #include <atomic>
 #include <csignal>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <thread>
@@ -20,6 +21,9 @@
 
 namespace ottla::io::real {
 namespace {
+
+constexpr int kMappedBytesMin = 32 << 20;  // one allocation that goes back as soon as it is freed
+constexpr int kFreeBytesKept = 128 << 20;
 
 class Posted final : public MailboxItem {
  public:
@@ -120,6 +124,10 @@ unsigned cores_allowed() {
 }
 
 Runtime::Runtime(RuntimeOptions options) : world_(std::make_unique<World>()) {
+  // Freed memory stays with the process until it is idle (IdleTrim): each page that comes anew from
+  // the system costs a fault.
+  ::mallopt(M_MMAP_THRESHOLD, kMappedBytesMin);
+  ::mallopt(M_TRIM_THRESHOLD, kFreeBytesKept);
   World& world = *world_;
   world.options = options;
   if (options.logger == nullptr) world.own_logger = make_stderr_logger();
