@@ -11,9 +11,9 @@
 #include "broker/shard.h"
 #include "consensus/format.h"
 #include "consensus/metadata_log.h"
+#include "metadata/bootstrap.h"
 #include "metadata/broker_lifecycle.h"
 #include "metadata/controller_server.h"
-#include "metadata/features.h"
 #include "metadata/forwarder.h"
 #include "metadata/observer.h"
 #include "rpc/acceptor.h"
@@ -256,7 +256,7 @@ class Node {
     consensus::FormatOptions format{.cluster_id = config_.cluster_id,
                                     .node_id = config_.node_id,
                                     .endpoints = voter_endpoints()};
-    for (const metadata::Record& record : metadata_bootstrap(false)) {
+    for (const metadata::Record& record : metadata::initial_levels()) {
       format.bootstrap_records.push_back(metadata::encode_record(record));
     }
     const auto place = co_await env_.disk.status(config_.log_dir);
@@ -312,39 +312,6 @@ class Node {
         {std::string(kControllerListener), kInProcessController.host, kInProcessController.port}};
   }
 
-  // The levels of a new cluster's features; in the log they come as one transaction, with the
-  // config that eligible leader replicas ask for (interop notes, B.7).
-  static std::vector<metadata::Record> metadata_bootstrap(bool for_log) {
-    std::vector<metadata::Record> records;
-    const auto add = [&](const metadata::FeatureRange& feature) {
-      wire::FeatureLevelRecord record;
-      record.name = feature.name;
-      record.feature_level = feature.initial_level;
-      records.emplace_back(std::move(record));
-    };
-    if (for_log) {
-      wire::BeginTransactionRecord begin;
-      begin.name = "Bootstrap records";
-      records.emplace_back(std::move(begin));
-    }
-    for (const auto& feature : metadata::supported_features()) {
-      if (feature.name == metadata::kMetadataVersion) add(feature);
-    }
-    for (const auto& feature : metadata::supported_features()) {
-      if (feature.name != metadata::kMetadataVersion && feature.name != metadata::kKraftVersion)
-        add(feature);
-    }
-    if (for_log) {
-      wire::ConfigRecord config;
-      config.resource_type = static_cast<std::int8_t>(metadata::ResourceType::broker);
-      config.name = "min.insync.replicas";
-      config.value = "1";
-      records.emplace_back(std::move(config));
-      records.emplace_back(wire::EndTransactionRecord{});
-    }
-    return records;
-  }
-
   // --- controller half
 
   io::Task<io::Result<>> start_controller() {
@@ -374,8 +341,13 @@ class Node {
             .default_replication_factor = config_.default_replication_factor,
             .node_configs = config_.broker_configs,
             .own_broker = config_.node_id});
-    if (auto started = co_await half_.server->start(metadata_bootstrap(true)); !started)
-      co_return started;
+    auto bootstrap = co_await metadata::read_bootstrap(env_, config_.log_dir);
+    if (!bootstrap) co_return std::unexpected(bootstrap.error());
+    const auto min_insync = config_.broker_configs.find("min.insync.replicas");
+    auto first = metadata::first_transaction(
+        std::move(*bootstrap),
+        min_insync == config_.broker_configs.end() ? "1" : min_insync->second);
+    if (auto started = co_await half_.server->start(std::move(first)); !started) co_return started;
     committed_at_start_ = half_.server->image()->provenance.offset;
     half_.link = std::make_unique<InProcessLink>(env_, *half_.server);
     half_.observer = std::make_unique<metadata::Observer>(

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "metadata/features.h"
+#include "metadata/wire_fields.h"
 #include "wire/errors.h"
 #include "wire/messages/broker_heartbeat_request.h"
 #include "wire/messages/broker_heartbeat_response.h"
@@ -42,19 +42,9 @@ io::Task<io::Result<>> BrokerLifecycle::register_broker() {
     request.log_dirs = options_.directories;
     request.rack = options_.rack;
     request.previous_broker_epoch = options_.previous_epoch;
-    for (const EndpointImage& endpoint : options_.endpoints) {
-      auto& listener = request.listeners.emplace_back();
-      listener.name = endpoint.listener;
-      listener.host = endpoint.host;
-      listener.port = endpoint.port;
-      listener.security_protocol = endpoint.security_protocol;
-    }
-    for (const FeatureRange& range : supported_features()) {
-      auto& feature = request.features.emplace_back();
-      feature.name = range.name;
-      feature.min_supported_version = range.min_level;
-      feature.max_supported_version = range.max_level;
-    }
+    for (const EndpointImage& endpoint : options_.endpoints)
+      add_endpoint(request.listeners, endpoint);
+    add_supported_features(request.features);
     auto client = co_await channel_.client();
     std::string fault;
     if (client) {

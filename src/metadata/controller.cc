@@ -7,6 +7,8 @@
 
 #include "metadata/config_definitions.h"
 #include "metadata/features.h"
+#include "metadata/partition_change.h"
+#include "metadata/wire_fields.h"
 #include "storage/log_directory.h"
 
 namespace ottla::metadata {
@@ -17,6 +19,7 @@ using wire::ErrorCode;
 constexpr std::int8_t kTurnOn = 1;  // in BrokerRegistrationChangeRecord
 constexpr std::int8_t kTurnOff = -1;
 constexpr NodeId kNoLeader = -1;
+constexpr std::int16_t kSecurityProtocolMax = 3;
 constexpr std::int8_t kSourceTopic = 1;  // DescribeConfigs' numbers for where a value comes from
 constexpr std::int8_t kSourceNode = 4;
 constexpr std::int8_t kSourceDefault = 5;
@@ -50,6 +53,22 @@ std::optional<std::string> lag_conflict(const ConfigMap& configs) {
       least, most);
 }
 
+std::string topic_name_message(std::string_view name) {
+  constexpr std::size_t kTopicNameMax = 249;
+  const auto says = [](std::string_view what) {
+    return fmt::format("Topic name is invalid: {}", what);
+  };
+  if (name.empty()) return says("the empty string is not allowed");
+  if (name == "." || name == "..") return says(fmt::format("'{}' is not allowed", name));
+  if (name.size() > kTopicNameMax) {
+    return says(fmt::format("the length of '{}' is longer than the max allowed length {}", name,
+                            kTopicNameMax));
+  }
+  return says(fmt::format(
+      "'{}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'",
+      name));
+}
+
 struct Refusal {
   ErrorCode code;
   std::string message;
@@ -60,17 +79,14 @@ wire::CreateTopicsResponse::CreatableTopicResult refused(const std::string& name
   result.name = name;
   result.error_code = static_cast<std::int16_t>(refusal.code);
   result.error_message = std::move(refusal.message);
-  result.configs = std::nullopt;
+  result.configs.emplace();
   return result;
 }
 
-wire::PartitionChangeRecord change_leader(const TopicImage& topic, std::size_t index,
-                                          NodeId leader) {
-  wire::PartitionChangeRecord record;
-  record.topic_id = topic.id;
-  record.partition_id = static_cast<std::int32_t>(index);
-  record.leader = leader;
-  return record;
+std::size_t number_of(std::string_view text) {
+  std::size_t number = 1;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
 }
 
 }  // namespace
@@ -117,6 +133,10 @@ std::optional<std::string> Controller::check_features(
   for (const auto& [name, level] : image_->features) {
     if (auto fault = check(name, level)) return fault;
   }
+  for (const auto& feature : request.features) {  // what the cluster does not use is at level 0
+    if (feature.name == kKraftVersion || image_->features.contains(feature.name)) continue;
+    if (auto fault = check(feature.name, 0)) return fault;
+  }
   return check(kKraftVersion, options_.kraft_version);
 }
 
@@ -144,6 +164,12 @@ Decision<wire::BrokerRegistrationResponse> Controller::register_broker(
     return refuse(ErrorCode::invalid_registration);
   }
   if (check_features(request)) return refuse(ErrorCode::unsupported_version);
+  // A record with another one could be read by no Kafka.
+  if (std::ranges::any_of(request.listeners, [](const auto& listener) {
+        return listener.security_protocol < 0 || listener.security_protocol > kSecurityProtocolMax;
+      })) {
+    return refuse(ErrorCode::invalid_registration);
+  }
   if (request.log_dirs.empty()) return refuse(ErrorCode::invalid_registration);
   std::set<Uuid> directories;
   for (const Uuid& directory : request.log_dirs) {
@@ -158,7 +184,15 @@ Decision<wire::BrokerRegistrationResponse> Controller::register_broker(
     }
   }
 
-  if (!is_same_process) fence_partitions(request.broker_id, decision.records);
+  if (!is_same_process) {
+    // Without the epoch of its last life it may come back without its data (KIP-966).
+    const bool is_clean = known != image_->brokers.end() && has_elr()
+                              ? known->second.epoch == request.previous_broker_epoch
+                              : true;
+    change_partitions(is_clean ? Standing{.gone = request.broker_id}
+                               : Standing{.without_data = request.broker_id},
+                      decision.records);
+  }
   wire::RegisterBrokerRecord record;
   record.broker_id = request.broker_id;
   record.incarnation_id = request.incarnation_id;
@@ -166,17 +200,14 @@ Decision<wire::BrokerRegistrationResponse> Controller::register_broker(
                             ? known->second.epoch
                             : next_offset + static_cast<Offset>(decision.records.size());
   for (const auto& listener : request.listeners) {
-    auto& endpoint = record.end_points.emplace_back();
-    endpoint.name = listener.name;
-    endpoint.host = listener.host;
-    endpoint.port = listener.port;
-    endpoint.security_protocol = listener.security_protocol;
+    // of one name the last counts
+    std::erase_if(record.end_points,
+                  [&](const auto& before) { return before.name == listener.name; });
+    add_endpoint(record.end_points, endpoint_of(listener));
   }
   for (const auto& feature : request.features) {
-    auto& range = record.features.emplace_back();
-    range.name = feature.name;
-    range.min_supported_version = feature.min_supported_version;
-    range.max_supported_version = feature.max_supported_version;
+    add_feature(record.features, feature.name, feature.min_supported_version,
+                feature.max_supported_version);
   }
   record.rack = request.rack;
   record.fenced = is_same_process ? known->second.is_fenced : true;
@@ -184,8 +215,9 @@ Decision<wire::BrokerRegistrationResponse> Controller::register_broker(
   record.log_dirs = request.log_dirs;
   // an amended registration goes on with its session, but has to be seen anew
   if (!is_same_process) sessions_.erase(request.broker_id);
-  sessions_[request.broker_id].registration_offset =
-      next_offset + static_cast<Offset>(decision.records.size());
+  Session& standing = sessions_[request.broker_id];
+  standing.registration_offset = next_offset + static_cast<Offset>(decision.records.size());
+  standing.applied_offset = -1;
   decision.response.broker_epoch = record.broker_epoch;
   decision.records.emplace_back(std::move(record));
   return decision;
@@ -212,7 +244,7 @@ Decision<wire::BrokerHeartbeatResponse> Controller::heartbeat(
   change.broker_id = broker.id;
   change.broker_epoch = broker.epoch;
   const auto fence = [&] {
-    fence_partitions(broker.id, decision.records);
+    change_partitions({.gone = broker.id}, decision.records);
     change.fenced = kTurnOn;
     decision.records.emplace_back(change);
   };
@@ -222,11 +254,12 @@ Decision<wire::BrokerHeartbeatResponse> Controller::heartbeat(
   decision.response.is_fenced = broker.is_fenced;
   if (broker.is_fenced) {
     if (request.want_shut_down) {
+      fence();  // once more, as Kafka does
       decision.response.should_shut_down = true;
     } else if (!request.want_fence && is_caught_up) {
       change.fenced = kTurnOff;
       decision.records.emplace_back(change);
-      elect_for(broker.id, decision.records);
+      change_partitions({.back = broker.id}, decision.records);
       decision.response.is_fenced = false;
     }
     return decision;
@@ -245,12 +278,12 @@ Decision<wire::BrokerHeartbeatResponse> Controller::heartbeat(
     // hands its leaderships over first: to nobody if there is nobody else
     change.in_controlled_shutdown = kTurnOn;
     decision.records.emplace_back(change);
-    fence_partitions(broker.id, decision.records);
+    change_partitions({.gone = broker.id}, decision.records);
     session.shutdown_offset = last_offset + static_cast<Offset>(decision.records.size());
     change.in_controlled_shutdown = 0;
   }
   if (!session.shutdown_offset || others_have_seen(*session.shutdown_offset, broker.id)) {
-    if (!begins_now) fence_partitions(broker.id, decision.records);
+    if (!begins_now) change_partitions({.gone = broker.id}, decision.records);
     change.fenced = kTurnOn;
     decision.records.emplace_back(change);
     decision.response.is_fenced = true;
@@ -270,14 +303,14 @@ bool Controller::others_have_seen(Offset offset, NodeId but) const {
 
 std::vector<Record> Controller::tick(std::int64_t now_ms) {
   std::vector<Record> records;
-  for (auto at = sessions_.begin(); at != sessions_.end();) {
+  for (auto at = sessions_.begin(); at != sessions_.end() && records.empty();) {
     if (!at->second.ends_ms || *at->second.ends_ms > now_ms) {
       ++at;
       continue;
     }
     const auto broker = image_->brokers.find(at->first);
     if (broker != image_->brokers.end() && !broker->second.is_fenced) {
-      fence_partitions(at->first, records);
+      change_partitions({.gone = at->first}, records);
       wire::BrokerRegistrationChangeRecord change;
       change.broker_id = at->first;
       change.broker_epoch = broker->second.epoch;
@@ -306,58 +339,57 @@ bool Controller::leads_something(NodeId broker) const {
   return false;
 }
 
-// Leadership goes to another active member of the ISR, or to nobody; the last member stays in the
-// ISR, since only it is known to have everything.
-void Controller::fence_partitions(NodeId broker, std::vector<Record>& records) const {
-  const std::vector<NodeId> active = active_brokers();
-  for (const auto& [name, topic] : image_->topics->by_name()) {
-    for (std::size_t index = 0; index < topic->partitions.size(); ++index) {
-      const PartitionImage& partition = topic->partitions[index];
-      if (std::ranges::find(partition.isr, broker) == partition.isr.end() &&
-          partition.leader != broker)
-        continue;
-      std::vector<NodeId> isr = partition.isr;
-      std::erase(isr, broker);
-      const auto next = std::ranges::find_if(
-          isr, [&](NodeId id) { return std::ranges::find(active, id) != active.end(); });
-      if (partition.leader == broker) {
-        auto record = change_leader(*topic, index, next == isr.end() ? kNoLeader : *next);
-        if (!isr.empty()) record.isr = isr;
-        records.emplace_back(std::move(record));
-      } else if (!isr.empty()) {
-        wire::PartitionChangeRecord record;
-        record.topic_id = topic->id;
-        record.partition_id = static_cast<std::int32_t>(index);
-        record.isr = isr;
-        records.emplace_back(std::move(record));
-      }
-    }
+// A config of a topic: its own, else the cluster's, else this node's.
+std::string_view Controller::topic_config(std::string_view topic, std::string_view name) const {
+  const ConfigMap& own = image_->configs->of(ResourceType::topic, topic);
+  if (const auto found = own.find(name); found != own.end()) return found->second;
+  const ConfigDefinition& definition = *find_topic_config(name);
+  const ConfigMap& cluster = image_->configs->of(ResourceType::broker, "");
+  if (const auto found = cluster.find(definition.node_name); found != cluster.end())
+    return found->second;
+  if (const auto found = options_.node_configs.find(definition.node_name);
+      found != options_.node_configs.end()) {
+    return found->second;
   }
+  return definition.default_value;
 }
 
-// A replica may lead if it is in the ISR, or in the ELR (KIP-966: it left the ISR while that was
-// small, and stopped clean). Where both are empty the last known leader may: nobody else can have
-// more.
-void Controller::elect_for(NodeId broker, std::vector<Record>& records) const {
-  const auto holds = [broker](const std::vector<NodeId>& ids) {
-    return std::ranges::find(ids, broker) != ids.end();
+bool Controller::has_elr() const {
+  const auto found = image_->features.find(std::string(kElrVersion));
+  return found != image_->features.end() && found->second > 0;
+}
+
+// What it means for all partitions that one broker goes, or comes, or has lost its data.
+void Controller::change_partitions(const Standing& standing, std::vector<Record>& records) const {
+  const std::vector<NodeId> active = active_brokers();
+  PartitionChange change;
+  change.has_elr = has_elr();
+  if (standing.without_data) change.without_data = {*standing.without_data};
+  change.may_lead = [&](NodeId id) {
+    if (id == standing.gone || id == standing.without_data) return false;
+    return id == standing.back || contains(active, id);
   };
   for (const auto& [name, topic] : image_->topics->by_name()) {
+    change.min_isr = 0;
     for (std::size_t index = 0; index < topic->partitions.size(); ++index) {
       const PartitionImage& partition = topic->partitions[index];
-      if (partition.leader != kNoLeader) continue;
-      const bool is_last_known =
-          partition.isr.empty() && partition.elr.empty() && holds(partition.last_known_elr);
-      const bool is_eligible = partition.isr.empty() && holds(partition.elr);
-      if (!holds(partition.isr) && !is_eligible && !is_last_known) continue;
-      auto record = change_leader(*topic, index, broker);
-      if (!holds(partition.isr)) {
-        record.isr = std::vector<NodeId>{broker};
-        record.eligible_leader_replicas = partition.elr;
-        std::erase(*record.eligible_leader_replicas, broker);
-        record.last_known_elr = std::vector<NodeId>();
+      const auto is_of = [&](const std::optional<NodeId>& broker) {
+        return broker && (contains(partition.isr, *broker) || partition.leader == *broker);
+      };
+      const bool is_touched =
+          is_of(standing.gone) || is_of(standing.without_data) ||
+          (standing.without_data && contains(partition.elr, *standing.without_data)) ||
+          (standing.back && partition.leader == kNoLeader);
+      if (!is_touched) continue;
+      if (change.min_isr == 0) {
+        change.min_isr = number_of(topic_config(name, "min.insync.replicas"));
+        change.unclean_election = topic_config(name, "unclean.leader.election.enable") == "true";
       }
-      records.emplace_back(std::move(record));
+      change.isr = partition.isr;
+      if (standing.gone) std::erase(change.isr, *standing.gone);
+      if (standing.without_data) std::erase(change.isr, *standing.without_data);
+      if (auto record = change_partition(*topic, index, change))
+        records.emplace_back(std::move(*record));
     }
   }
 }
@@ -433,12 +465,12 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
   const auto refuse = [&](ErrorCode code, std::string message) {
     return refused(topic.name, {code, std::move(message)});
   };
-  if (const auto fault = storage::topic_name_fault(topic.name)) {
-    return refuse(ErrorCode::invalid_topic_exception, std::string(*fault));
+  if (storage::topic_name_fault(topic.name)) {
+    return refuse(ErrorCode::invalid_topic_exception, topic_name_message(topic.name));
   }
   if (topic.name == kMetadataTopic) {
-    return refuse(ErrorCode::topic_authorization_failed,
-                  "Creation of the cluster metadata topic is prohibited.");
+    return refuse(ErrorCode::invalid_request,
+                  fmt::format("Creation of internal topic {} is prohibited.", topic.name));
   }
   if (image_->topics->find(topic.name)) {
     return refuse(ErrorCode::topic_already_exists,
@@ -486,6 +518,13 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
     record.name = config.name;
     record.value = config.value;
     made.emplace_back(std::move(record));
+  }
+
+  // A new least size of the ISR makes those invalid that the old one made eligible.
+  if (configs.contains("min.insync.replicas") && has_elr()) {
+    wire::ClearElrRecord clear;
+    clear.topic_name = topic.name;
+    made.emplace_back(std::move(clear));
   }
 
   if (auto conflict = lag_conflict(configs)) {
@@ -595,7 +634,8 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
     if (static_cast<std::size_t>(factor) > registered) {
       return unable(
           fmt::format("The target replication factor of {} cannot be reached because only {} "
-                      "broker(s) are registered.",
+                      "broker(s) are registered or some brokers have all their log directories "
+                      "cordoned.",
                       factor, registered));
     }
     if (active.empty()) return unable("All brokers are currently fenced.");
@@ -661,6 +701,7 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
 Decision<wire::DeleteTopicsResponse> Controller::delete_topics(
     const wire::DeleteTopicsRequest& request, std::int16_t version) {
   constexpr std::int16_t kIdsFrom = 6;
+  constexpr std::int16_t kDisabledFrom = 3;  // knows that error
   Decision<wire::DeleteTopicsResponse> decision;
   const auto answer = [&](std::optional<std::string> name, const Uuid& id, ErrorCode code,
                           std::string message) {
@@ -671,6 +712,15 @@ Decision<wire::DeleteTopicsResponse> Controller::delete_topics(
     result.error_code = static_cast<std::int16_t>(code);
     if (!message.empty()) result.error_message = std::move(message);
   };
+
+  if (const auto found = options_.node_configs.find("delete.topic.enable");
+      found != options_.node_configs.end() && found->second == "false") {
+    const ErrorCode code =
+        version < kDisabledFrom ? ErrorCode::invalid_request : ErrorCode::topic_deletion_disabled;
+    for (const std::string& name : request.topic_names) answer(name, {}, code, {});
+    for (const auto& topic : request.topics) answer(topic.name, topic.topic_id, code, {});
+    return decision;
+  }
 
   // What is named twice, in whatever way, is not deleted at all.
   std::map<std::string, int> names;

@@ -81,7 +81,7 @@ class Controller {
   Decision<wire::DeleteTopicsResponse> delete_topics(const wire::DeleteTopicsRequest& request,
                                                      std::int16_t version);
 
-  // Fences brokers whose session has ended.
+  // Fences a broker whose session has ended; one at a time, since each changes what the next finds.
   std::vector<Record> tick(std::int64_t now_ms);
   // When tick() is next useful; nullopt if there is nothing to wait for.
   std::optional<std::int64_t> deadline_ms() const;
@@ -114,8 +114,15 @@ class Controller {
   Uuid directory_of(NodeId broker) const;
   bool leads_something(NodeId broker) const;
   bool others_have_seen(Offset offset, NodeId but) const;
-  void fence_partitions(NodeId broker, std::vector<Record>& records) const;
-  void elect_for(NodeId broker, std::vector<Record>& records) const;
+  bool has_elr() const;
+  std::string_view topic_config(std::string_view topic, std::string_view name) const;
+  // One broker's new standing; the image still shows the old one.
+  struct Standing {
+    std::optional<NodeId> gone = std::nullopt;
+    std::optional<NodeId> back = std::nullopt;
+    std::optional<NodeId> without_data = std::nullopt;  // and gone
+  };
+  void change_partitions(const Standing& standing, std::vector<Record>& records) const;
 
   // constant
   ControllerOptions options_;

@@ -4,14 +4,15 @@
 #include <fmt/format.h>
 #include <utility>
 
-#include "metadata/features.h"
+#include "metadata/wire_fields.h"
 #include "wire/codec.h"
 #include "wire/header.h"
 #include "wire/messages/api_versions_response.h"
+#include "wire/messages/default_principal_data.h"
 #include "wire/messages/describe_quorum_request.h"
-#include "wire/messages/describe_quorum_response.h"
 #include "wire/messages/envelope_request.h"
 #include "wire/messages/envelope_response.h"
+#include "wire/messages/fetch_request.h"
 #include "wire/messages/fetch_response.h"
 #include "wire/messages/fetch_snapshot_request.h"
 #include "wire/messages/fetch_snapshot_response.h"
@@ -38,7 +39,9 @@ constexpr ServedApi kServed[] = {
 
 constexpr std::size_t kFetchBytesMax = 8 << 20;
 constexpr std::int64_t kFetchWaitMsMax = 2000;
-constexpr std::size_t kObserversMax = 1000;  // that DescribeQuorum tells of
+constexpr std::int16_t kDirectoriesFrom = 2;  // of DescribeQuorum
+constexpr std::int16_t kNodesFrom = 2;        // of DescribeQuorum
+constexpr std::size_t kObserversMax = 1000;   // that DescribeQuorum tells of
 constexpr io::Duration kRoomPause = std::chrono::milliseconds(1);
 
 template <class M>
@@ -71,6 +74,17 @@ io::Result<> check_level(const std::string& name, std::int16_t level) {
                 fmt::format("the cluster runs feature {} at level {}, but this version of Ottla {}",
                             name, level, range)});
 }
+
+// As Kafka's brokers write it: an int16 version, then DefaultPrincipalData of that version.
+bool is_principal(const std::optional<Bytes>& bytes) {
+  if (!bytes || bytes->size() < 2) return false;
+  const auto version = load_big<std::int16_t>(bytes->data());
+  if (!wire::DefaultPrincipalData::info.versions.contains(version)) return false;
+  wire::Reader reader(Slice::copy_of(ByteView(*bytes).subspan(sizeof(version))));
+  return wire::decode_next<wire::DefaultPrincipalData>(reader, version).has_value();
+}
+
+bool is_address(ByteView bytes) { return bytes.size() == 4 || bytes.size() == 16; }
 
 class RandomIds final : public IdSource {
  public:
@@ -128,13 +142,34 @@ io::Task<io::Result<>> ControllerServer::start(std::vector<Record> bootstrap) {
   rules_->become_active(now_ms());
   // Features are the first records of every cluster: without them this log is new.
   if (rules_->image()->features.empty() && !bootstrap.empty()) {
+    for (const Record& record : bootstrap) {
+      const auto* level = std::get_if<wire::FeatureLevelRecord>(&record);
+      if (!level) continue;
+      if (auto known = check_level(level->name, level->feature_level); !known) co_return known;
+    }
     if (!co_await commit(std::move(bootstrap))) {
       co_return std::unexpected(
           io::Error{io::ErrorKind::input_output, "the metadata log's disk failed"});
     }
   }
+  if (!co_await commit({own_registration()})) {
+    co_return std::unexpected(
+        io::Error{io::ErrorKind::input_output, "the metadata log's disk failed"});
+  }
   tasks_.spawn(tick_loop());
   co_return io::Result<>{};
+}
+
+Record ControllerServer::own_registration() const {
+  wire::RegisterControllerRecord record;
+  record.controller_id = log_->leader_id();
+  record.incarnation_id = env_.random.uuid();
+  for (const consensus::Voter& voter : log_->voters().voters) {
+    for (const consensus::VoterEndpoint& endpoint : voter.endpoints)
+      add_endpoint(record.end_points, {endpoint.listener, endpoint.host, endpoint.port, 0});
+  }
+  add_supported_features(record.features);
+  return record;
 }
 
 io::Task<void> ControllerServer::stop() {
@@ -326,12 +361,15 @@ io::Task<Body> ControllerServer::serve_api_versions(std::int16_t version) {
     supported.max_version = feature.max_level;
   }
   response.finalized_features_epoch = rules_->image()->provenance.offset;
-  for (const auto& [name, level] : rules_->image()->features) {
+  const auto add_finalized = [&](std::string_view name, std::int16_t level) {
     auto& finalized = response.finalized_features.emplace_back();
     finalized.name = name;
     finalized.max_version_level = level;
     finalized.min_version_level = level;
-  }
+  };
+  for (const auto& [name, level] : rules_->image()->features) add_finalized(name, level);
+  if (const auto level = log_->voters().kraft_version; level > 0)
+    add_finalized(kKraftVersion, level);
   if (!is_known) {
     response.supported_features.clear();
     response.finalized_features.clear();
@@ -358,7 +396,8 @@ io::Task<Body> ControllerServer::serve_fetch(std::int16_t version, Slice body) {
   storage::PartitionLog& log = log_->log();
   const auto has_news = [&] { return log.high_watermark() > wanted.fetch_offset; };
   const bool is_current_epoch = wanted.current_leader_epoch == log_->epoch();
-  const bool is_sensible = wanted.fetch_offset >= 0 && wanted.last_fetched_epoch >= 0 &&
+  const bool is_sensible = request->max_wait_ms >= 0 && wanted.current_leader_epoch >= 0 &&
+                           wanted.fetch_offset >= 0 && wanted.last_fetched_epoch >= 0 &&
                            wanted.last_fetched_epoch <= wanted.current_leader_epoch;
 
   if (is_current_epoch && is_sensible && !has_news() &&
@@ -381,7 +420,7 @@ io::Task<Body> ControllerServer::serve_fetch(std::int16_t version, Slice body) {
   answer.partition_index = 0;
   answer.high_watermark = log.high_watermark();
   answer.log_start_offset = log.log_start_offset();
-  answer.aborted_transactions = std::nullopt;
+  answer.aborted_transactions.emplace();
   answer.records = wire::Records::none();
   answer.current_leader.leader_id = log_->leader_id();
   answer.current_leader.leader_epoch = log_->epoch();
@@ -392,16 +431,15 @@ io::Task<Body> ControllerServer::serve_fetch(std::int16_t version, Slice body) {
     endpoint.host = voter.endpoints.front().host;
     endpoint.port = voter.endpoints.front().port;
   }
+  const auto refuse = [&](ErrorCode code) {
+    answer.error_code = static_cast<std::int16_t>(code);
+    answer.high_watermark = -1;
+    return encode(response, version);
+  };
+  if (!is_sensible) co_return refuse(ErrorCode::invalid_request);
   if (!is_current_epoch) {
-    answer.error_code = static_cast<std::int16_t>(wanted.current_leader_epoch < log_->epoch()
-                                                      ? ErrorCode::fenced_leader_epoch
-                                                      : ErrorCode::unknown_leader_epoch);
-    co_return encode(response, version);
-  }
-
-  if (!is_sensible) {
-    answer.error_code = static_cast<std::int16_t>(ErrorCode::invalid_request);
-    co_return encode(response, version);
+    co_return refuse(wanted.current_leader_epoch < log_->epoch() ? ErrorCode::fenced_leader_epoch
+                                                                 : ErrorCode::unknown_leader_epoch);
   }
 
   const NodeId replica = request->replica_state.replica_id;
@@ -421,10 +459,10 @@ io::Task<Body> ControllerServer::serve_fetch(std::int16_t version, Slice body) {
     answer.snapshot_id.epoch = snapshot->epoch;
     co_return encode(response, version);
   }
-  if (wanted.last_fetched_epoch > 0 && wanted.fetch_offset > log.log_start_offset()) {
+  if (wanted.fetch_offset > log.log_start_offset()) {
     const storage::EpochEnd end = log.end_offset_for_epoch(wanted.last_fetched_epoch);
     if (end.is_known() &&
-        (end.epoch < wanted.last_fetched_epoch || end.end_offset < wanted.fetch_offset)) {
+        (end.epoch != wanted.last_fetched_epoch || end.end_offset < wanted.fetch_offset)) {
       answer.diverging_epoch.epoch = end.epoch;
       answer.diverging_epoch.end_offset = end.end_offset;
       co_return encode(response, version);
@@ -435,11 +473,8 @@ io::Task<Body> ControllerServer::serve_fetch(std::int16_t version, Slice body) {
     auto read = co_await log.read({.from = wanted.fetch_offset,
                                    .max_bytes = std::min(max_bytes, kFetchBytesMax),
                                    .upper_bound = log.high_watermark()});
-    if (!read) {
-      answer.error_code = static_cast<std::int16_t>(storage::to_error_code(read.error()));
-    } else {
-      answer.records = wire::Records(std::move(read->records));
-    }
+    if (!read) co_return refuse(storage::to_error_code(read.error()));
+    answer.records = wire::Records(std::move(read->records));
   }
   co_return encode(response, version);
 }
@@ -504,19 +539,26 @@ io::Task<Body> ControllerServer::serve_envelope(std::int16_t version, Slice body
     response.error_code = static_cast<std::int16_t>(code);
     return encode(response, version);
   };
+  if (!is_principal(request->request_principal))
+    co_return refuse(ErrorCode::principal_deserialization_failure);
+  if (!is_address(request->client_host_address)) co_return refuse(ErrorCode::invalid_request);
   const auto header = wire::parse_request_header(request->request_data);
-  if (!header || !header->api) co_return refuse(ErrorCode::invalid_request);
+  if (!header || !header->api) co_return refuse(ErrorCode::unsupported_version);
   const auto key = static_cast<ApiKey>(header->api_key);
   // what clients may send by way of a broker
   if (key != ApiKey::kCreateTopics && key != ApiKey::kDeleteTopics)
-    co_return refuse(ErrorCode::unsupported_version);
+    co_return refuse(ErrorCode::invalid_request);
   if (!serves(header->api_key, header->api_version))
     co_return refuse(ErrorCode::unsupported_version);
   const Slice& frame = request->request_data;
-  auto inner =
-      co_await serve(header->api_key, header->api_version,
-                     frame.subslice(header->body_offset, frame.size() - header->body_offset));
-  if (!inner) co_return refuse(ErrorCode::unknown_server_error);
+  const Slice inner_body = frame.subslice(header->body_offset, frame.size() - header->body_offset);
+  const bool is_readable =
+      key == ApiKey::kCreateTopics
+          ? decode<wire::CreateTopicsRequest>(inner_body, header->api_version).has_value()
+          : decode<wire::DeleteTopicsRequest>(inner_body, header->api_version).has_value();
+  if (!is_readable) co_return refuse(ErrorCode::unsupported_version);
+  auto inner = co_await serve(header->api_key, header->api_version, inner_body);
+  if (!inner) co_return std::unexpected(inner.error());
 
   const bool is_flexible = header->api->response_header_version(header->api_version) > 0;
   wire::Writer writer;
@@ -530,45 +572,27 @@ io::Task<Body> ControllerServer::serve_envelope(std::int16_t version, Slice body
 io::Task<Body> ControllerServer::serve_describe_quorum(std::int16_t version, Slice body) {
   auto request = decode<wire::DescribeQuorumRequest>(std::move(body), version);
   if (!request) co_return std::unexpected(request.error());
+  // There is one partition to ask for; asked for anything else too, Kafka knows none of it.
+  const bool is_known = request->topics.size() == 1 &&
+                        request->topics[0].topic_name == kMetadataTopic &&
+                        request->topics[0].partitions.size() == 1 &&
+                        request->topics[0].partitions[0].partition_index == 0;
   wire::DescribeQuorumResponse response;
-  response.error_message = std::nullopt;
-  const TimestampMs now = env_.clock.wall_ms();
   for (const auto& topic : request->topics) {
     auto& topic_answer = response.topics.emplace_back();
     topic_answer.topic_name = topic.topic_name;
     for (const auto& partition : topic.partitions) {
       auto& answer = topic_answer.partitions.emplace_back();
       answer.partition_index = partition.partition_index;
-      answer.error_message = std::nullopt;
-      if (topic.topic_name != kMetadataTopic || partition.partition_index != 0) {
-        answer.error_code = static_cast<std::int16_t>(ErrorCode::unknown_topic_or_partition);
+      if (is_known) {
+        describe(version, answer);
         continue;
       }
-      answer.leader_id = log_->leader_id();
-      answer.leader_epoch = log_->epoch();
-      answer.high_watermark = log_->log().high_watermark();
-      for (const consensus::Voter& voter : log_->voters().voters) {
-        auto& state = answer.current_voters.emplace_back();
-        state.replica_id = voter.id;
-        state.replica_directory_id = voter.directory_id;
-        state.log_end_offset = log_->log().log_end_offset();
-        state.last_fetch_timestamp = now;
-        state.last_caught_up_timestamp = now;
-      }
-      for (const auto& [id, observer] : observers_) {
-        const auto is_voter = [&, known = id](const consensus::Voter& voter) {
-          return voter.id == known;
-        };
-        if (std::ranges::any_of(log_->voters().voters, is_voter)) continue;
-        auto& state = answer.observers.emplace_back();
-        state.replica_id = id;
-        state.replica_directory_id = observer.directory_id;
-        state.log_end_offset = observer.log_end_offset;
-        state.last_fetch_timestamp = observer.last_fetch_ms;
-        state.last_caught_up_timestamp = observer.last_caught_up_ms;
-      }
+      answer.error_code = static_cast<std::int16_t>(ErrorCode::unknown_topic_or_partition);
+      answer.error_message = "This server does not host this topic-partition.";
     }
   }
+  if (!is_known || version < kNodesFrom) co_return encode(response, version);
   for (const consensus::Voter& voter : log_->voters().voters) {
     auto& node = response.nodes.emplace_back();
     node.node_id = voter.id;
@@ -580,6 +604,34 @@ io::Task<Body> ControllerServer::serve_describe_quorum(std::int16_t version, Sli
     }
   }
   co_return encode(response, version);
+}
+
+void ControllerServer::describe(std::int16_t version,
+                                wire::DescribeQuorumResponse::PartitionData& answer) const {
+  const TimestampMs now = env_.clock.wall_ms();
+  answer.leader_id = log_->leader_id();
+  answer.leader_epoch = log_->epoch();
+  answer.high_watermark = log_->log().high_watermark();
+  for (const consensus::Voter& voter : log_->voters().voters) {
+    auto& state = answer.current_voters.emplace_back();
+    state.replica_id = voter.id;
+    if (version >= kDirectoriesFrom) state.replica_directory_id = voter.directory_id;
+    state.log_end_offset = log_->log().log_end_offset();
+    state.last_fetch_timestamp = now;
+    state.last_caught_up_timestamp = now;
+  }
+  for (const auto& [id, observer] : observers_) {
+    if (std::ranges::find(log_->voters().voters, id, &consensus::Voter::id) !=
+        log_->voters().voters.end()) {
+      continue;
+    }
+    auto& state = answer.observers.emplace_back();
+    state.replica_id = id;
+    if (version >= kDirectoriesFrom) state.replica_directory_id = observer.directory_id;
+    state.log_end_offset = observer.log_end_offset;
+    state.last_fetch_timestamp = observer.last_fetch_ms;
+    state.last_caught_up_timestamp = observer.last_caught_up_ms;
+  }
 }
 
 }  // namespace ottla::metadata

@@ -16,7 +16,7 @@
 #include "io/env.h"
 #include "metadata/controller.h"
 #include "rpc/service.h"
-#include "wire/messages/fetch_request.h"
+#include "wire/messages/describe_quorum_response.h"
 
 namespace ottla::metadata {
 
@@ -74,6 +74,10 @@ class ControllerServer final : public rpc::Service {
   io::Task<std::expected<Gather, std::string>> serve_envelope(std::int16_t version, Slice body);
   io::Task<std::expected<Gather, std::string>> serve_describe_quorum(std::int16_t version,
                                                                      Slice body);
+
+  // Tells the cluster of this controller's process, as each Kafka controller does at its start.
+  Record own_registration() const;
+  void describe(std::int16_t version, wire::DescribeQuorumResponse::PartitionData& answer) const;
 
   // Appends, applies, and waits for the commit. False if the disk failed. REQUIRES:
   // !is_appending_ when the records were decided, and no suspension since.

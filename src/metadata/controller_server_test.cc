@@ -110,7 +110,7 @@ class ControllerServerTest : public ShellTest {
     auto& partition = topic.partitions.emplace_back();
     partition.current_leader_epoch = 1;
     partition.fetch_offset = from;
-    partition.last_fetched_epoch = 0;
+    partition.last_fetched_epoch = from > 0 ? 1 : 0;
     partition.replica_directory_id = {1, 7};
     return request;
   }
@@ -312,10 +312,12 @@ TEST_F(ControllerServerTest, TellsAFetchSnapshotOfTheWrongThing) {
 TEST_F(ControllerServerTest, AnEnvelopeCarriesWhatClientsMaySendAndNothingElse) {
   start_all();
   enter(1);
+  Bytes principal = {0, 0, 5, 'U', 's', 'e', 'r', 2, 'x', 0, 0};
   const auto envelope = [&](Slice frame) {
     wire::EnvelopeRequest request;
     request.request_data = std::move(frame);
     request.client_host_address = {10, 0, 0, 1};
+    request.request_principal = principal;
     return ask<wire::EnvelopeResponse>(request, 0).value();
   };
   const auto frame_of = [](const auto& request, std::int16_t version) {
@@ -336,13 +338,16 @@ TEST_F(ControllerServerTest, AnEnvelopeCarriesWhatClientsMaySendAndNothingElse) 
   EXPECT_NE(state().topics->find("made"), nullptr);
 
   const Offset before = state().provenance.offset;
-  EXPECT_EQ(envelope(frame_of(registration(5), 4)).error_code,
-            number(ErrorCode::unsupported_version));
+  EXPECT_EQ(envelope(frame_of(registration(5), 4)).error_code, number(ErrorCode::invalid_request));
   EXPECT_EQ(envelope(Slice::copy_of(Bytes{1, 2, 3})).error_code,
-            number(ErrorCode::invalid_request));
-  EXPECT_EQ(envelope({}).error_code, number(ErrorCode::invalid_request));
+            number(ErrorCode::unsupported_version));
+  EXPECT_EQ(envelope({}).error_code, number(ErrorCode::unsupported_version));
   Slice cut = frame_of(create_request("cut"), 7);
-  EXPECT_NE(envelope(cut.subslice(0, cut.size() - 6)).error_code, 0);
+  EXPECT_EQ(envelope(cut.subslice(0, cut.size() - 6)).error_code,
+            number(ErrorCode::unsupported_version));
+  principal = {0, 0, 99};
+  EXPECT_EQ(envelope(frame_of(create_request("cut"), 7)).error_code,
+            number(ErrorCode::principal_deserialization_failure));
   EXPECT_EQ(state().provenance.offset, before);
   EXPECT_EQ(state().topics->find("cut"), nullptr);
 }
@@ -354,26 +359,43 @@ TEST_F(ControllerServerTest, DescribesTheQuorum) {
   auto& topic = request.topics.emplace_back();
   topic.topic_name = std::string(kMetadataTopic);
   topic.partitions.emplace_back();
+  for (std::int16_t version = 0; version <= 2; ++version) {
+    const auto answer = ask<wire::DescribeQuorumResponse>(request, version).value();
+    const auto& known = answer.topics.at(0).partitions.at(0);
+    EXPECT_EQ(known.error_code, 0);
+    EXPECT_EQ(known.leader_id, 1);
+    EXPECT_EQ(known.leader_epoch, 1);
+    EXPECT_EQ(known.high_watermark, state().provenance.offset + 1);
+    ASSERT_EQ(known.current_voters.size(), 1U);
+    EXPECT_EQ(known.current_voters[0].log_end_offset, known.high_watermark);
+    ASSERT_EQ(known.observers.size(), 1U);
+    EXPECT_EQ(known.observers[0].replica_id, 7);
+    EXPECT_EQ(known.observers[0].log_end_offset, 2);
+    EXPECT_EQ(known.observers[0].last_caught_up_timestamp, -1);
+    ASSERT_EQ(answer.nodes.size(), version < 2 ? 0U : 1U);
+    if (version >= 2) {
+      EXPECT_EQ(answer.nodes[0].listeners.at(0).port, kControllerPort);
+    }
+  }
+  // whoever asks for anything else as well is told nothing
   topic.partitions.emplace_back().partition_index = 1;
-  request.topics.emplace_back(topic).topic_name = "other";
-  const auto answer = ask<wire::DescribeQuorumResponse>(request, 2).value();
-  const auto& known = answer.topics.at(0).partitions.at(0);
-  EXPECT_EQ(known.error_code, 0);
-  EXPECT_EQ(known.leader_id, 1);
-  EXPECT_EQ(known.leader_epoch, 1);
-  EXPECT_EQ(known.high_watermark, state().provenance.offset + 1);
-  ASSERT_EQ(known.current_voters.size(), 1U);
-  EXPECT_EQ(known.current_voters[0].log_end_offset, known.high_watermark);
-  ASSERT_EQ(known.observers.size(), 1U);
-  EXPECT_EQ(known.observers[0].replica_id, 7);
-  EXPECT_EQ(known.observers[0].log_end_offset, 2);
-  EXPECT_EQ(known.observers[0].last_caught_up_timestamp, -1);
-  EXPECT_EQ(answer.topics.at(0).partitions.at(1).error_code,
-            number(ErrorCode::unknown_topic_or_partition));
-  EXPECT_EQ(answer.topics.at(1).partitions.at(0).error_code,
-            number(ErrorCode::unknown_topic_or_partition));
-  ASSERT_EQ(answer.nodes.size(), 1U);
-  EXPECT_EQ(answer.nodes[0].listeners.at(0).port, kControllerPort);
+  const auto both = ask<wire::DescribeQuorumResponse>(request, 2).value();
+  for (const auto& part : both.topics.at(0).partitions)
+    EXPECT_EQ(part.error_code, number(ErrorCode::unknown_topic_or_partition));
+  EXPECT_TRUE(both.nodes.empty());
+}
+
+// As each Kafka controller does at its start: without it, no Kafka would let features rise.
+TEST_F(ControllerServerTest, RegistersItselfAtEachStart) {
+  start_controller();
+  const ControllerImage first = state().controllers.at(1);
+  EXPECT_EQ(first.endpoints.at(0).listener, "CONTROLLER");
+  EXPECT_EQ(first.endpoints.at(0).port, kControllerPort);
+  EXPECT_EQ(first.features.at("metadata.version"), (std::pair<std::int16_t, std::int16_t>{25, 30}));
+  crash_controller(io::sim::CrashKind::power_loss);
+  restart_controller();
+  ASSERT_TRUE(wait([&] { return is_serving(); }));
+  EXPECT_NE(state().controllers.at(1).incarnation_id, first.incarnation_id);
 }
 
 // Requests are answered in their order; those that wait when the controller is told to stop are

@@ -41,7 +41,9 @@ class ControllerTest : public ::testing::Test {
     request.incarnation_id = {static_cast<std::uint64_t>(id), incarnation};
     request.log_dirs = {{1000, static_cast<std::uint64_t>(id)}};
     for (const auto& [name, high] :
-         std::map<std::string, std::int16_t>{{"metadata.version", 30}, {"kraft.version", 1}}) {
+         std::map<std::string, std::int16_t>{{"metadata.version", 30},
+                                             {"kraft.version", 1},
+                                             {"eligible.leader.replicas.version", 1}}) {
       auto& feature = request.features.emplace_back();
       feature.name = name;
       feature.min_supported_version = 0;
@@ -335,11 +337,87 @@ TEST_F(ControllerTest, WithoutIsrAnEligibleReplicaLeads) {
   const BrokerEpoch of = enlist(1);
   auto record = std::get<wire::PartitionRecord>(partition_record({5, 5}, 0, {1}, {}, -1));
   record.eligible_leader_replicas = std::vector<NodeId>{1};
-  apply({topic_record("t", {5, 5}), record});
+  apply({feature_record("eligible.leader.replicas.version", 1), topic_record("t", {5, 5}), record});
   heartbeat(1, of, {});
   EXPECT_EQ(partition("t").leader, 1);
   EXPECT_EQ(partition("t").isr, (std::vector<NodeId>{1}));
   EXPECT_THAT(partition("t").elr, IsEmpty());
+}
+
+// The last of two that are fenced at once must not find the first one in its way.
+TEST_F(ControllerTest, SessionsThatEndTogetherAreEndedOneByOne) {
+  join(1);
+  join(2);
+  auto wanted = topic("t");
+  assign(wanted, 0, {1, 2});
+  create({wanted});
+  now += 9000;
+  apply(rules.tick(now));
+  EXPECT_EQ(partition("t").leader, 2);
+  EXPECT_EQ(rules.deadline_ms(), now);  // at once again
+  apply(rules.tick(now));
+  EXPECT_EQ(partition("t").leader, -1);
+  EXPECT_EQ(partition("t").isr, (std::vector<NodeId>{2}));  // without ELR the last one stays
+  EXPECT_THAT(rules.tick(now), IsEmpty());
+}
+
+// KIP-966: who comes back without the epoch of its last life may have lost what it had.
+TEST_F(ControllerTest, AnUncleanReturnCostsEligibility) {
+  apply({feature_record("eligible.leader.replicas.version", 1)});
+  const BrokerEpoch first = join(1);
+  create({topic("t")});
+  heartbeat(1, first, {.want_fence = true});
+  EXPECT_EQ(partition("t").elr, (std::vector<NodeId>{1}));
+  EXPECT_THAT(partition("t").isr, IsEmpty());
+
+  now += 9000;
+  apply(rules.tick(now));
+  auto clean = registration(1, 2);
+  clean.previous_broker_epoch = first;
+  ASSERT_EQ(try_register(clean), ErrorCode::none);
+  EXPECT_EQ(partition("t").elr, (std::vector<NodeId>{1}));
+  const BrokerEpoch second = epoch;
+  heartbeat(1, second, {});
+  EXPECT_EQ(partition("t").leader, 1);
+  EXPECT_EQ(partition("t").leader_recovery_state, 0);
+
+  now += 9000;
+  apply(rules.tick(now));
+  auto unclean = registration(1, 3);
+  unclean.previous_broker_epoch = first;  // of a life before the last
+  ASSERT_EQ(try_register(unclean), ErrorCode::none);
+  EXPECT_THAT(partition("t").elr, IsEmpty());
+  EXPECT_EQ(partition("t").last_known_elr, (std::vector<NodeId>{1}));
+  heartbeat(1, epoch, {});
+  EXPECT_EQ(partition("t").leader, 1);  // nobody else can have more
+  EXPECT_EQ(partition("t").leader_recovery_state, 1);
+}
+
+TEST_F(ControllerTest, RegistrationsThatNoKafkaCouldReadAreRefused) {
+  auto request = registration(1);
+  request.listeners.emplace_back().security_protocol = 4;
+  EXPECT_EQ(try_register(request), ErrorCode::invalid_registration);
+  request.listeners[0].security_protocol = -1;
+  EXPECT_EQ(try_register(request), ErrorCode::invalid_registration);
+  request.listeners[0].security_protocol = 3;
+  request.listeners[0].name = "X";
+  request.listeners[0].port = 1;
+  request.listeners.push_back(request.listeners[0]);
+  request.listeners[1].port = 2;
+  EXPECT_EQ(try_register(request), ErrorCode::none);
+  EXPECT_THAT(rules.image()->brokers.at(1).endpoints, SizeIs(1));
+  EXPECT_EQ(rules.image()->brokers.at(1).endpoints[0].port, 2);
+}
+
+TEST_F(ControllerTest, FeaturesThatTheClusterDoesNotUseStandAtZero) {
+  auto request = registration(1);
+  auto& feature = request.features.emplace_back();
+  feature.name = "other.version";
+  feature.min_supported_version = 1;
+  feature.max_supported_version = 2;
+  EXPECT_EQ(try_register(request), ErrorCode::unsupported_version);
+  request.features.back().min_supported_version = 0;
+  EXPECT_EQ(try_register(request), ErrorCode::none);
 }
 
 // --- producer ids
@@ -362,6 +440,20 @@ TEST_F(ControllerTest, ProducerIdsComeInBlocksThatNeverOverlap) {
 }
 
 // --- CreateTopics
+
+TEST_F(ControllerTest, ALeastIsrOfItsOwnClearsWhatWasEligible) {
+  apply({feature_record("eligible.leader.replicas.version", 1)});
+  join(1);
+  auto wanted = topic("t");
+  add_config(wanted, "min.insync.replicas", "2");
+  wire::CreateTopicsRequest request;
+  request.topics = {wanted, topic("u")};
+  const auto records = rules.create_topics(request, 7, ids).records;
+  std::vector<std::string> names;
+  for (const Record& record : records) names.emplace_back(record_name(record));
+  EXPECT_EQ(names, (std::vector<std::string>{"TopicRecord", "ConfigRecord", "ClearElrRecord",
+                                             "PartitionRecord", "TopicRecord", "PartitionRecord"}));
+}
 
 TEST_F(ControllerTest, ATopicIsMadeWithTheDefaults) {
   join(1);
@@ -398,10 +490,12 @@ TEST_F(ControllerTest, ReplicasSpreadAndTheFencedComeLast) {
 
 TEST_F(ControllerTest, TopicsThatAreRefused) {
   using Refused = std::pair<ErrorCode, std::string>;
-  EXPECT_EQ(refusal(topic("t", 1, 1)),
-            (Refused{ErrorCode::invalid_replication_factor,
-                     "Unable to replicate the partition 1 time(s): The target replication factor "
-                     "of 1 cannot be reached because only 0 broker(s) are registered."}));
+  EXPECT_EQ(
+      refusal(topic("t", 1, 1)),
+      (Refused{ErrorCode::invalid_replication_factor,
+               "Unable to replicate the partition 1 time(s): The target replication factor "
+               "of 1 cannot be reached because only 0 broker(s) are registered or some brokers "
+               "have all their log directories cordoned."}));
   enlist(2);
   EXPECT_EQ(refusal(topic("t", 1, 1)),
             (Refused{ErrorCode::invalid_replication_factor,
@@ -411,7 +505,7 @@ TEST_F(ControllerTest, TopicsThatAreRefused) {
   for (const std::string name : {"", ".", "..", "a b", "a/b", "\xc3\xa4"})
     EXPECT_EQ(refusal(topic(name)).first, ErrorCode::invalid_topic_exception) << name;
   EXPECT_EQ(refusal(topic(std::string(250, 'a'))).first, ErrorCode::invalid_topic_exception);
-  EXPECT_EQ(refusal(topic("__cluster_metadata")).first, ErrorCode::topic_authorization_failed);
+  EXPECT_EQ(refusal(topic("__cluster_metadata")).first, ErrorCode::invalid_request);
   EXPECT_EQ(refusal(topic("t", 0)).first, ErrorCode::invalid_partitions);
   EXPECT_EQ(refusal(topic("t", -2)).first, ErrorCode::invalid_partitions);
   EXPECT_EQ(refusal(topic("t", 1, 0)).first, ErrorCode::invalid_replication_factor);
@@ -522,6 +616,29 @@ TEST_F(ControllerTest, OneTopicsRefusalIsNotAnothers) {
 }
 
 // --- DeleteTopics
+
+TEST_F(ControllerTest, DeletionCanBeSwitchedOff) {
+  join(1);
+  create({topic("a")});
+  Controller keeper({.cluster_id = "cluster", .node_configs = {{"delete.topic.enable", "false"}}},
+                    rules.image());
+  wire::DeleteTopicsRequest request;
+  request.topic_names = {"a", "none"};
+  const auto error_of = [&](std::int16_t version) {
+    const auto decision = keeper.delete_topics(request, version);
+    EXPECT_THAT(decision.records, IsEmpty());
+    EXPECT_EQ(decision.response.responses.size(), 2U);
+    EXPECT_EQ(decision.response.responses[0].error_code, decision.response.responses[1].error_code);
+    return decision.response.responses[0].error_code;
+  };
+  EXPECT_EQ(error_of(2), number(ErrorCode::invalid_request));
+  EXPECT_EQ(error_of(3), number(ErrorCode::topic_deletion_disabled));
+  EXPECT_EQ(error_of(5), number(ErrorCode::topic_deletion_disabled));
+  request.topic_names.clear();
+  request.topics.emplace_back().name = "a";
+  request.topics.emplace_back().topic_id = {5, 5};
+  EXPECT_EQ(error_of(6), number(ErrorCode::topic_deletion_disabled));
+}
 
 TEST_F(ControllerTest, TopicsAreDeletedByNameOrId) {
   join(1);

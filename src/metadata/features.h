@@ -17,6 +17,7 @@ struct FeatureRange {
 
 inline constexpr std::string_view kMetadataVersion = "metadata.version";
 inline constexpr std::string_view kKraftVersion = "kraft.version";
+inline constexpr std::string_view kElrVersion = "eligible.leader.replicas.version";
 
 // By name. kraft.version is supported and negotiated like the others, but its level stands in
 // control records.

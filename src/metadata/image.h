@@ -40,6 +40,9 @@ struct EndpointImage {
   bool operator==(const EndpointImage&) const = default;
 };
 
+// Name -> supported levels.
+using FeatureLevels = std::map<std::string, std::pair<std::int16_t, std::int16_t>>;
+
 struct BrokerImage {
   NodeId id = -1;
   BrokerEpoch epoch = -1;
@@ -47,8 +50,7 @@ struct BrokerImage {
   std::vector<EndpointImage> endpoints;
   std::optional<std::string> rack;
   std::vector<Uuid> directories;
-  std::map<std::string, std::pair<std::int16_t, std::int16_t>>
-      features;                                           // name -> supported levels
+  FeatureLevels features;
   std::optional<std::vector<Uuid>> cordoned_directories;  // none: not told
   bool is_fenced = true;
   bool is_shutting_down = false;
@@ -58,7 +60,7 @@ struct ControllerImage {
   NodeId id = -1;
   Uuid incarnation_id;
   std::vector<EndpointImage> endpoints;
-  std::map<std::string, std::pair<std::int16_t, std::int16_t>> features;
+  FeatureLevels features;
 };
 
 struct PartitionImage {

@@ -5,30 +5,13 @@
 #include <type_traits>
 #include <utility>
 
+#include "metadata/wire_fields.h"
+
 namespace ottla::metadata {
 namespace {
 
 constexpr std::int32_t kNoLeaderChange = -2;
 constexpr std::size_t kPartitionsMax = 1'000'000;  // of one topic
-
-template <class Endpoint>
-std::vector<EndpointImage> endpoints_of(const std::vector<Endpoint>& endpoints) {
-  std::vector<EndpointImage> images;
-  for (const auto& endpoint : endpoints) {
-    images.push_back({endpoint.name, endpoint.host, endpoint.port, endpoint.security_protocol});
-  }
-  return images;
-}
-
-template <class Feature>
-std::map<std::string, std::pair<std::int16_t, std::int16_t>> features_of(
-    const std::vector<Feature>& features) {
-  std::map<std::string, std::pair<std::int16_t, std::int16_t>> images;
-  for (const auto& feature : features) {
-    images[feature.name] = {feature.min_supported_version, feature.max_supported_version};
-  }
-  return images;
-}
 
 }  // namespace
 
@@ -332,19 +315,9 @@ std::vector<Record> records_of(const Image& image) {
     record.broker_id = id;
     record.incarnation_id = broker.incarnation_id;
     record.broker_epoch = broker.epoch;
-    for (const EndpointImage& endpoint : broker.endpoints) {
-      auto& added = record.end_points.emplace_back();
-      added.name = endpoint.listener;
-      added.host = endpoint.host;
-      added.port = endpoint.port;
-      added.security_protocol = endpoint.security_protocol;
-    }
-    for (const auto& [name, levels] : broker.features) {
-      auto& added = record.features.emplace_back();
-      added.name = name;
-      added.min_supported_version = levels.first;
-      added.max_supported_version = levels.second;
-    }
+    for (const EndpointImage& endpoint : broker.endpoints)
+      add_endpoint(record.end_points, endpoint);
+    add_features(record.features, broker.features);
     record.rack = broker.rack;
     record.fenced = broker.is_fenced;
     record.in_controlled_shutdown = broker.is_shutting_down;
@@ -356,19 +329,9 @@ std::vector<Record> records_of(const Image& image) {
     wire::RegisterControllerRecord record;
     record.controller_id = id;
     record.incarnation_id = controller.incarnation_id;
-    for (const EndpointImage& endpoint : controller.endpoints) {
-      auto& added = record.end_points.emplace_back();
-      added.name = endpoint.listener;
-      added.host = endpoint.host;
-      added.port = endpoint.port;
-      added.security_protocol = endpoint.security_protocol;
-    }
-    for (const auto& [name, levels] : controller.features) {
-      auto& added = record.features.emplace_back();
-      added.name = name;
-      added.min_supported_version = levels.first;
-      added.max_supported_version = levels.second;
-    }
+    for (const EndpointImage& endpoint : controller.endpoints)
+      add_endpoint(record.end_points, endpoint);
+    add_features(record.features, controller.features);
     records.emplace_back(std::move(record));
   }
   for (const auto& [name, topic] : image.topics->by_name()) {

@@ -12,6 +12,7 @@
 #include "consensus/format.h"
 #include "consensus/metadata_log.h"
 #include "io/sim/world.h"
+#include "metadata/bootstrap.h"
 #include "metadata/controller_link.h"
 #include "metadata/controller_server.h"
 #include "metadata/features.h"
@@ -42,18 +43,10 @@ struct ControllerSettings {
 // Where a running controller is found by the test; `server` is null before it serves.
 struct ControllerSeat {
   ControllerSettings settings;
+  std::vector<Record> first = initial_levels();  // of a new cluster
   ControllerServer* server = nullptr;
   std::string failure;  // why it did not start
 };
-
-inline std::vector<Record> first_records() {
-  std::vector<Record> records;
-  for (const FeatureRange& feature : supported_features()) {
-    if (feature.name != kKraftVersion)
-      records.push_back(feature_record(std::string(feature.name), feature.initial_level));
-  }
-  return records;
-}
 
 // A controller's whole life, as the node makes it: folder, log, server, port. Ends when it is asked
 // to.
@@ -87,8 +80,7 @@ inline io::Task<int> run_controller(io::Env& env, ControllerSeat& seat) {
                           {.cluster_id = (*folder)->cluster_id(),
                            .broker_session_timeout_ms = seat.settings.session_timeout_ms,
                            .own_broker = seat.settings.own_broker});
-  if (auto started = co_await server.start(first_records()); !started)
-    co_return fail(started.error());
+  if (auto started = co_await server.start(seat.first); !started) co_return fail(started.error());
   rpc::ReceiveBuffer receive;
   rpc::MemoryBudget budget(env.executor, 64 << 20);
   rpc::Acceptor acceptor({env, server, rpc::ServerLimits{}, receive, budget}, "CONTROLLER");

@@ -14,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from cases import (
     confluent,
+    controller,
     folders,
     franz,
     java,
@@ -41,7 +42,13 @@ SHARED = {
     "versions": versions,
 }
 # Groups that start, stop and kill nodes of their own.
-OWN = {"startup": startup, "lossy": lossy, "restart": restart, "folders": folders}
+OWN = {
+    "startup": startup,
+    "controller": controller,
+    "lossy": lossy,
+    "restart": restart,
+    "folders": folders,
+}
 SERVERS = {"ottla": Ottla, "kafka": Kafka}
 
 

@@ -12,6 +12,7 @@ final class Main {
                 new ToolCases(cases);
                 cases.runAll();
             }
+            case "talk" -> Talk.run(arguments[1]);
             case "lossy" -> Lossy.run(arguments[1], rest);
             case "transactions" -> Transactions.run(arguments[1]);
             default -> throw new IllegalArgumentException(arguments[0]);
