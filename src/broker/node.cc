@@ -61,7 +61,7 @@ struct ShardPart {
       : shard(shard_env, node_config, controller, std::move(store)),
         service(shard),
         budget(shard_env.executor, node_config.queued_bytes_max),
-        context{shard_env, service, node_config.server, receive, budget} {}
+        context{shard_env, service, node_config.server, receive, budget, shard.client_log} {}
 
   Shard shard;
   BrokerService service;
@@ -106,7 +106,8 @@ class InProcessLink final : public metadata::ControllerLink {
   InProcessLink(io::Env& env, metadata::ControllerServer& server)
       : env_(env),
         budget_(env.executor, kControllerMemoryBytes),
-        context_{env, server, rpc::ServerLimits{}, receive_, budget_},
+        log_(env.clock, env.logger),
+        context_{env, server, rpc::ServerLimits{}, receive_, budget_, log_},
         tasks_(env.executor) {}
 
   io::Task<io::Result<std::unique_ptr<io::Connection>>> connect() override {
@@ -127,6 +128,7 @@ class InProcessLink final : public metadata::ControllerLink {
   io::Env& env_;
   rpc::ReceiveBuffer receive_;
   rpc::MemoryBudget budget_;
+  rpc::ClientLog log_;
   rpc::ServerContext context_;
   io::TaskGroup tasks_;
 };

@@ -17,7 +17,7 @@ namespace ottla::broker {
 struct RequestContext {
   Shard& shard;
   rpc::Request request;
-  std::shared_ptr<const rpc::Peer> peer;
+  std::shared_ptr<rpc::Peer> peer;
   rpc::ReplySlot reply;
 
   // The request's body; nullopt, and the connection ends, if it can't be read.
@@ -27,7 +27,8 @@ struct RequestContext {
     wire::Reader reader(request.body);
     auto message = wire::decode_next<M>(reader, request.api_version);
     if (message) return std::move(*message);
-    reply.close("a request can't be read: " + message.error().to_string());
+    reply.close("a request can't be read: " + message.error().to_string() +
+                "; look at the client's library");
     return std::nullopt;
   }
 

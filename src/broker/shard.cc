@@ -12,6 +12,7 @@ Shard::Shard(io::Env& shard_env, const NodeConfig& node_config, Controller& node
       controller(node_controller),
       fetch_sessions(node_config.fetch_sessions_max / shard_env.shards.count() + 1, shard_env.shard,
                      shard_env.shards.count()),
+      client_log(shard_env.clock, shard_env.logger),
       tasks(shard_env.executor),
       store_tasks(shard_env.executor),
       store_(std::move(store)),

@@ -18,6 +18,7 @@
 #include "io/env.h"
 #include "io/list.h"
 #include "metadata/image.h"
+#include "rpc/client_log.h"
 #include "storage/store.h"
 #include "wire/record_validation.h"
 
@@ -98,6 +99,7 @@ class Shard {
 
   // soft
   FetchSessions fetch_sessions;
+  rpc::ClientLog client_log;
   wire::ValidationScratch validation_scratch;
   io::TaskGroup tasks;        // requests under way
   io::TaskGroup store_tasks;  // what ends only when the store has stopped

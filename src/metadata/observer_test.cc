@@ -306,7 +306,8 @@ class OddControllerTest : public ObserverTest {
     OddController odd(std::move(script));
     rpc::ReceiveBuffer receive;
     rpc::MemoryBudget budget(env.executor, 64 << 20);
-    rpc::Acceptor acceptor({env, odd, rpc::ServerLimits{}, receive, budget}, "CONTROLLER");
+    rpc::ClientLog log(env.clock, env.logger);
+    rpc::Acceptor acceptor({env, odd, rpc::ServerLimits{}, receive, budget, log}, "CONTROLLER");
     REQUIRE((co_await acceptor.listen({"broker", kControllerPort})).has_value());
     acceptor.start();
     struct Link final : ControllerLink {

@@ -83,7 +83,9 @@ inline io::Task<int> run_controller(io::Env& env, ControllerSeat& seat) {
   if (auto started = co_await server.start(seat.first); !started) co_return fail(started.error());
   rpc::ReceiveBuffer receive;
   rpc::MemoryBudget budget(env.executor, 64 << 20);
-  rpc::Acceptor acceptor({env, server, rpc::ServerLimits{}, receive, budget}, "CONTROLLER");
+  rpc::ClientLog client_log(env.clock, env.logger);
+  rpc::Acceptor acceptor({env, server, rpc::ServerLimits{}, receive, budget, client_log},
+                         "CONTROLLER");
   if (auto bound = co_await acceptor.listen({kControllerHost, kControllerPort}); !bound)
     co_return fail(bound.error());
   acceptor.start();

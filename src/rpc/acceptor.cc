@@ -1,12 +1,15 @@
 #include "rpc/acceptor.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <vector>
 
 namespace ottla::rpc {
 namespace {
 
-constexpr io::Duration kIdleCheckInterval = std::chrono::seconds(10);
+constexpr io::Duration kIdleCheckIntervalMax = std::chrono::seconds(1);
+constexpr io::Duration kIdleCheckIntervalMin = std::chrono::milliseconds(10);
+constexpr io::Duration kSlowReaderPatience = std::chrono::seconds(1);
 constexpr io::Duration kAcceptRetry =
     std::chrono::milliseconds(20);  // after an error such as: no descriptors left
 
@@ -37,14 +40,19 @@ io::Task<void> Acceptor::accept_loop() {
     if (stopping_) co_return;
     if (!accepted) {
       if (accepted.error().kind == io::ErrorKind::closed) co_return;
-      context_.env.logger.warning("accepting on {} failed: {}", listener_->local().to_string(),
-                                  accepted.error().message);
+      context_.log.write(fmt::format("accepting on {} failed: {}{}", listener_->local().to_string(),
+                                     accepted.error().message,
+                                     accepted.error().kind == io::ErrorKind::exhausted
+                                         ? "; raise the limit of open files (ulimit -n)"
+                                         : ""));
       co_await io::sleep_for(context_.env.clock, kAcceptRetry);
       continue;
     }
     if (open_.size() >= connections_max_) {
-      context_.env.logger.warning("refusing {}: {} connections are open, the most allowed",
-                                  (*accepted)->peer().to_string(), open_.size());
+      context_.log.write(fmt::format(
+          "refusing {}: {} connections are open, the most allowed; raise max.connections, "
+          "or look for clients that leave theirs open",
+          (*accepted)->peer().to_string(), open_.size()));
       continue;
     }
     auto connection =
@@ -62,16 +70,38 @@ io::Task<void> Acceptor::serve(std::shared_ptr<ServerConnection> connection, std
 
 io::Task<void> Acceptor::close_idle_loop() {
   const io::Duration idle_max = std::chrono::milliseconds(context_.limits.idle_ms_max);
-  while (!co_await stop_.wait_until(context_.env.clock,
-                                    context_.env.clock.now() + kIdleCheckInterval)) {
+  const io::Duration interval =
+      std::clamp(idle_max / 4, kIdleCheckIntervalMin, kIdleCheckIntervalMax);
+  while (!co_await stop_.wait_until(context_.env.clock, context_.env.clock.now() + interval)) {
     const io::Instant now = context_.env.clock.now();
     std::vector<std::shared_ptr<ServerConnection>> idle;
+    std::vector<std::shared_ptr<ServerConnection>> stalled;
     for (const auto& [id, connection] : open_) {
-      if (connection->requests_in_flight() == 0 && now - connection->last_activity() > idle_max) {
+      if (connection->is_stalled(now)) {
+        stalled.push_back(connection);
+      } else if (connection->requests_in_flight() == 0 &&
+                 now - connection->last_activity() > idle_max) {
         idle.push_back(connection);
       }
     }
     for (const auto& connection : idle) connection->close_now();
+    for (const auto& connection : stalled) connection->close_stalled();
+    close_slow_readers(now);
+  }
+}
+
+// While the answers of all connections take too much memory: those go whose peers have not read for
+// longest.
+void Acceptor::close_slow_readers(io::Instant now) {
+  while (context_.budget.has_too_many_answers()) {
+    std::shared_ptr<ServerConnection> slowest;
+    for (const auto& [id, connection] : open_) {
+      if (!connection->is_open() || connection->writing_since() > now + -kSlowReaderPatience)
+        continue;
+      if (!slowest || connection->writing_since() < slowest->writing_since()) slowest = connection;
+    }
+    if (!slowest) return;
+    slowest->close_slow_reader();
   }
 }
 

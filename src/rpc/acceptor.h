@@ -36,6 +36,7 @@ class Acceptor {
   io::Task<void> accept_loop();
   io::Task<void> serve(std::shared_ptr<ServerConnection> connection, std::uint64_t id);
   io::Task<void> close_idle_loop();
+  void close_slow_readers(io::Instant now);
 
   ServerContext context_;
   std::string listener_name_;

@@ -10,8 +10,10 @@ namespace ottla::rpc {
 namespace {
 
 constexpr std::size_t kLengthBytes = 4;
-constexpr std::size_t kRequestHeaderBytesMin = 8;     // api key, version, correlation id
-constexpr std::size_t kOwnBufferBytesMin = 32 << 10;  // a frame above this gets a buffer of its own
+constexpr std::size_t kRequestHeaderBytesMin = 8;  // api key, version, correlation id
+// A frame above this gets a buffer of its own.
+constexpr std::size_t kOwnBufferBytesMin = MemoryBudget::kLargeFrom + kLengthBytes;
+constexpr std::uint64_t kAnswerOverheadBytes = 256;  // what an answer takes beside its bytes
 constexpr std::size_t kPredictedReadBytesMax = 2 << 20;
 
 // What the first bytes of a stream that is not Kafka's probably are.
@@ -23,9 +25,20 @@ std::string_view guess_protocol(ByteView bytes) {
   const std::string_view text = as_text(bytes);
   for (std::string_view verb : {"GET ", "POST", "HEAD", "PUT ", "OPTI"}) {
     if (text.starts_with(verb))
-      return "this looks like HTTP; the port speaks Kafka's protocol only";
+      return "this looks like HTTP; the port speaks Kafka's protocol only: correct the client's "
+             "address";
   }
-  return "the peer does not speak Kafka's protocol, or asks for more than socket.request.max.bytes";
+  return "the peer does not speak Kafka's protocol (look at what connects here), or sends more "
+         "than "
+         "socket.request.max.bytes (raise that)";
+}
+
+std::uint64_t memory_of(const Gather& gather) {
+  std::uint64_t bytes = 0;
+  for (const Gather::Part& part : gather.parts()) {
+    if (const auto* slice = std::get_if<Slice>(&part)) bytes += slice->size();
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -68,6 +81,12 @@ io::Task<void> ServerConnection::run() {
   tasks_.spawn(write_loop());
   while (is_reading() && co_await read_more() && co_await dispatch_frames()) {
   }
+  if (is_reading() && filled_ > parsed_) {
+    log_close(
+        fmt::format("it ended after {} bytes of a request; the client died, or something "
+                    "between cuts connections",
+                    filled_ - parsed_));
+  }
   // A graceful end still writes what is due; otherwise the peer is gone or must go.
   if (!closing_) close_now();
   co_await tasks_.join();
@@ -78,23 +97,47 @@ void ServerConnection::close_now() {
   if (closed_) return;
   closed_ = true;
   connection_->close();
-  context_.budget.give(in_flight_bytes_);
+  for (const Pending& pending : pending_) context_.budget.give(pending.frame_bytes);
+  if (reserved_bytes_ > 0) context_.budget.give(reserved_bytes_);
+  context_.budget.give_answer(unsent_memory_);
+  context_.budget.freed().pulse();  // for a reader of this connection
   in_flight_bytes_ = 0;
+  reserved_bytes_ = 0;
+  unsent_memory_ = 0;
   pending_.clear();
   outbound_ = {};
   writable_.set();
   progress_.pulse();
+  peer_->is_gone = true;
+  for (io::Event* waiting : peer_->to_wake) waiting->set();
 }
 
 void ServerConnection::close_when_answered() {
   closing_ = true;
   writable_.set();
   progress_.pulse();
+  context_.budget.freed().pulse();
+}
+
+void ServerConnection::close_stalled() {
+  log_close(
+      fmt::format("it began a request of {} bytes and sends no more of it; the client hangs, "
+                  "or something between does",
+                  reserved_bytes_));
+  close_now();
+}
+
+void ServerConnection::close_slow_reader() {
+  log_close(
+      fmt::format("it does not read its answers, and those of all connections of the shard "
+                  "take {} bytes; look for a client that hangs",
+                  context_.budget.answer_bytes()));
+  close_now();
 }
 
 void ServerConnection::log_close(std::string_view why) {
-  context_.env.logger.warning("closing the connection of {} on {}: {}", peer_->remote.to_string(),
-                              peer_->listener, why);
+  context_.log.write(fmt::format("closing the connection of {} on {}: {}",
+                                 peer_->remote.to_string(), peer_->listener, why));
 }
 
 void ServerConnection::fail(std::string_view why) {
@@ -114,8 +157,24 @@ io::Task<bool> ServerConnection::read_more() {
     wanted = std::min(last_frame_bytes_ + kLengthBytes, kPredictedReadBytesMax);
     co_return co_await read_into_own(wanted, kLengthBytes);
   }
-  if (wanted > kOwnBufferBytesMin) co_return co_await read_into_own(wanted, wanted);
+  if (wanted > kOwnBufferBytesMin) {
+    if (!co_await reserve(static_cast<std::uint32_t>(wanted - kLengthBytes))) co_return false;
+    co_return co_await read_into_own(wanted, wanted);
+  }
   co_return co_await read_into_chunk();
+}
+
+io::Task<bool> ServerConnection::reserve(std::uint32_t frame_bytes) {
+  context_.budget.begin_waiting();
+  while (is_reading() && !context_.budget.has_room(frame_bytes)) {
+    co_await context_.budget.freed().wait();
+  }
+  context_.budget.end_waiting();
+  if (!is_reading()) co_return false;
+  last_activity_ = context_.env.clock.now();
+  context_.budget.take(frame_bytes);
+  reserved_bytes_ = frame_bytes;
+  co_return true;
 }
 
 // A buffer of exactly `capacity` for what is left and what comes, read until `enough` bytes are
@@ -132,8 +191,8 @@ io::Task<bool> ServerConnection::read_into_own(std::size_t capacity, std::size_t
     const auto got = co_await connection_->read_some(buffer_.mutable_view().subspan(filled_));
     if (!got || *got == 0) co_return false;
     filled_ += *got;
+    last_activity_ = context_.env.clock.now();
   }
-  last_activity_ = context_.env.clock.now();
   co_return is_reading();
 }
 
@@ -192,7 +251,7 @@ io::Task<bool> ServerConnection::wait_for_turn(std::int16_t api_key, std::size_t
         unsent_bytes_ <= limits.unsent_bytes_max;
     if (!in_order || !in_bounds) {
       co_await progress_.wait();
-    } else if (!context_.budget.has_room(frame_bytes)) {
+    } else if (reserved_bytes_ == 0 && !context_.budget.has_room(frame_bytes)) {
       co_await context_.budget.freed().wait();
     } else {
       co_return true;
@@ -204,7 +263,8 @@ io::Task<bool> ServerConnection::wait_for_turn(std::int16_t api_key, std::size_t
 bool ServerConnection::begin(Slice frame) {
   auto header = wire::parse_request_header(frame);
   if (!header) {
-    fail(fmt::format("a request header can't be read: {}", header.error().to_string()));
+    fail(fmt::format("a request header can't be read: {}; look at the client's library",
+                     header.error().to_string()));
     return false;
   }
   if (!header->api || !context_.service.serves(header->api_key, header->api_version)) {
@@ -219,7 +279,8 @@ bool ServerConnection::begin(Slice frame) {
   pending.response_header_version = header->api->response_header_version(header->api_version);
   pending.frame_bytes = static_cast<std::uint32_t>(frame.size());
   in_flight_bytes_ += frame.size();
-  context_.budget.take(frame.size());
+  if (reserved_bytes_ == 0) context_.budget.take(frame.size());
+  reserved_bytes_ = 0;
   pending_.push_back(std::move(pending));
 
   Request request;
@@ -270,7 +331,12 @@ void ServerConnection::answer(std::uint64_t sequence, Gather body, bool silent, 
     store_big<std::int32_t>(at, static_cast<std::int32_t>(header_bytes + front.body.size_bytes()));
     store_big<std::int32_t>(at + kLengthBytes, front.correlation_id);
     if (front.response_header_version > 0) at[8] = 0;  // no tagged fields
-    unsent_bytes_ += head.size() + front.body.size_bytes();
+    const std::uint64_t memory = kAnswerOverheadBytes + memory_of(front.body);
+    context_.budget.take_answer(memory);
+    unsent_memory_ += memory;
+    outbound_memory_ += memory;
+    unsent_bytes_ += kAnswerOverheadBytes + front.body.size_bytes();
+    outbound_bytes_ += kAnswerOverheadBytes + front.body.size_bytes();
     outbound_.append(std::move(head));
     outbound_.append(std::move(front.body));
   }
@@ -287,9 +353,15 @@ io::Task<void> ServerConnection::write_loop() {
     Gather out = std::move(outbound_);
     outbound_ = {};
     if (!out.empty()) {
-      const std::uint64_t bytes = out.size_bytes();
+      const std::uint64_t bytes = std::exchange(outbound_bytes_, 0);
+      const std::uint64_t memory = std::exchange(outbound_memory_, 0);
+      writing_since_ = context_.env.clock.now();
       const auto written = co_await connection_->write(std::move(out));
+      writing_since_ = io::Instant::never();
+      if (closed_) co_return;
       unsent_bytes_ -= bytes;
+      unsent_memory_ -= memory;
+      context_.budget.give_answer(memory);
       last_activity_ = context_.env.clock.now();
       if (!written) {
         close_now();

@@ -4,7 +4,9 @@
 //
 // Bounds: a frame (frame_bytes_max), requests begun and unanswered (requests_in_flight_max),
 // answers that a slow reader leaves unsent (unsent_bytes_max): past them nothing more is read, and
-// TCP slows the peer down. A connection without a request for idle_ms_max is closed.
+// TCP slows the peer down. A large frame takes its place in the shard's budget before it is read.
+// A connection without a request for idle_ms_max is closed, and so is one that holds such a place
+// and sends nothing more for kStallMax, or kStallMaxIfWaited if others wait for the place.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +15,8 @@
 #include <string>
 
 #include "io/env.h"
+#include "rpc/client_log.h"
+#include "rpc/memory_budget.h"
 #include "rpc/receive_buffer.h"
 #include "rpc/service.h"
 
@@ -22,29 +26,9 @@ struct ServerLimits {
   std::uint32_t frame_bytes_max = 100 << 20;  // socket.request.max.bytes
   std::uint32_t requests_in_flight_max = 256;
   std::uint64_t in_flight_bytes_max = 64 << 20;  // of requests begun and unanswered
-  std::uint64_t unsent_bytes_max = 64 << 20;
-  std::int64_t idle_ms_max = 600'000;  // connections.max.idle.ms
-};
-
-// Memory that the requests of all connections of a shard may hold together
-// (queued.max.request.bytes). A single request above the rest is let in alone.
-class MemoryBudget {
- public:
-  MemoryBudget(io::Executor& executor, std::uint64_t bytes_max)
-      : freed_(executor), bytes_max_(bytes_max) {}
-  bool has_room(std::uint64_t bytes) const { return used_ == 0 || used_ + bytes <= bytes_max_; }
-  void take(std::uint64_t bytes) { used_ += bytes; }
-  void give(std::uint64_t bytes) {
-    used_ -= bytes;
-    freed_.pulse();
-  }
-  std::uint64_t used_bytes() const { return used_; }
-  io::Event& freed() { return freed_; }
-
- private:
-  io::Event freed_;
-  std::uint64_t bytes_max_;
-  std::uint64_t used_ = 0;
+  std::uint64_t unsent_bytes_max = 4
+                                   << 20;  // no request is begun above it; an answer may be larger
+  std::int64_t idle_ms_max = 600'000;      // connections.max.idle.ms
 };
 
 // What the connections of a shard share.
@@ -54,10 +38,14 @@ struct ServerContext {
   ServerLimits limits;
   ReceiveBuffer& receive;
   MemoryBudget& budget;
+  ClientLog& log;
 };
 
 class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
  public:
+  static constexpr io::Duration kStallMax = std::chrono::seconds(30);
+  static constexpr io::Duration kStallMaxIfWaited = std::chrono::seconds(2);
+
   ServerConnection(ServerContext context, std::unique_ptr<io::Connection> connection,
                    std::string listener);
 
@@ -71,6 +59,16 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   bool is_open() const { return !closed_; }
   io::Instant last_activity() const { return last_activity_; }
   std::size_t requests_in_flight() const { return pending_.size(); }
+  // Whether it holds memory for a request whose rest does not come.
+  bool is_stalled(io::Instant now) const {
+    const auto patience = context_.budget.is_waited_for() ? kStallMaxIfWaited : kStallMax;
+    return reserved_bytes_ > 0 && now - last_activity_ > patience;
+  }
+  // Since when the peer has not read what is being written; never() if nothing is.
+  io::Instant writing_since() const { return writing_since_; }
+  // End it, with a line in the log.
+  void close_stalled();
+  void close_slow_reader();
   const Peer& peer() const { return *peer_; }
 
  private:
@@ -89,6 +87,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   io::Task<void> read_loop();
   io::Task<void> write_loop();
   io::Task<bool> read_more();
+  io::Task<bool> reserve(std::uint32_t frame_bytes);
   io::Task<bool> read_into_own(std::size_t capacity, std::size_t enough);
   io::Task<bool> read_into_chunk();
   io::Task<bool> dispatch_frames();
@@ -109,6 +108,7 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   std::size_t parsed_ = 0;
   std::size_t filled_ = 0;
   std::size_t last_frame_bytes_ = 0;
+  std::uint32_t reserved_bytes_ = 0;  // of the budget, for the frame that is being read
   io::Instant last_activity_;
 
   // answering
@@ -116,6 +116,10 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
   std::uint64_t first_sequence_ = 0;
   std::uint64_t in_flight_bytes_ = 0;
   std::uint64_t unsent_bytes_ = 0;
+  std::uint64_t unsent_memory_ = 0;    // of the budget; file ranges hold none
+  std::uint64_t outbound_memory_ = 0;  // of these two, what is in outbound_
+  std::uint64_t outbound_bytes_ = 0;
+  io::Instant writing_since_ = io::Instant::never();
   Gather outbound_;
   bool closing_ = false;    // after the answers that are due
   bool abandoned_ = false;  // closing, and answers of begun requests are dropped

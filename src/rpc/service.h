@@ -7,9 +7,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/gather.h"
+#include "io/event.h"
 #include "io/network.h"
 
 namespace ottla::rpc {
@@ -50,11 +52,30 @@ class ReplySlot {
 
 // What a connection knows of its two ends.
 struct Peer {
+  bool is_gone = false;             // the connection has ended: nobody will read an answer
+  std::vector<io::Event*> to_wake;  // then; see WakeWhenGone
+
   io::Endpoint local;
   io::Endpoint remote;
   std::string listener;              // its name, such as PLAINTEXT
   std::string client_software_name;  // from ApiVersions
   std::string client_software_version;
+};
+
+// Sets `event` when the peer goes, so that what it waits for may be let go of. On the connection's
+// shard; both outlive this.
+class WakeWhenGone {
+ public:
+  WakeWhenGone(Peer& peer, io::Event& event) : peer_(peer), event_(event) {
+    peer_.to_wake.push_back(&event_);
+  }
+  ~WakeWhenGone() { std::erase(peer_.to_wake, &event_); }
+  WakeWhenGone(const WakeWhenGone&) = delete;
+  WakeWhenGone& operator=(const WakeWhenGone&) = delete;
+
+ private:
+  Peer& peer_;
+  io::Event& event_;
 };
 
 class Service {

@@ -6,12 +6,14 @@
 // in how many replicas are waited for. Each partition is decided by the shard that owns it; the
 // last to finish sends the answer.
 #include <algorithm>
+#include <fmt/format.h>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "broker/append.h"
 #include "broker/handlers/handlers.h"
+#include "broker/refusals.h"
 #include "wire/messages/produce_request.h"
 #include "wire/messages/produce_response.h"
 
@@ -82,6 +84,8 @@ class Produce : public std::enable_shared_from_this<Produce> {
       result.index = data.index;
       result.base_offset = -1;
       if (const auto refusal = refuse(image, data.index, by_id)) {
+        const std::string name = by_id ? topic.topic_id.to_string() : topic.name;
+        refusals_.add(*refusal, fmt::format("{}-{}", name, data.index));
         set_error(result, *refusal, {});
         continue;
       }
@@ -144,8 +148,12 @@ class Produce : public std::enable_shared_from_this<Produce> {
     result.log_start_offset = outcome.log_start_offset;
     result.log_append_time_ms = outcome.log_append_time_ms;
     result.base_offset = outcome.base_offset;
-    if (outcome.error != ErrorCode::none)
+    if (outcome.error != ErrorCode::none) {
+      refusals_.add(outcome.error,
+                    fmt::format("{}-{}", response_.responses[place.topic].name, result.index),
+                    outcome.message);
       set_error(result, outcome.error, std::move(outcome.message));
+    }
     for (wire::RecordFault& fault : outcome.faults) {
       auto& named = result.record_errors.emplace_back();
       named.batch_index = fault.batch_index;
@@ -164,11 +172,15 @@ class Produce : public std::enable_shared_from_this<Produce> {
   void finish_one() {
     if (--undecided_ > 0) return;
     const auto last_owner = std::move(keep_alive_);
-    if (request_.acks != 0) return context_.answer(response_);
+    if (request_.acks != 0) {
+      refusals_.write(context_);
+      return context_.answer(response_);
+    }
     // Without an answer the only way to tell the producer that it must look for the leader anew.
-    if (failed_)
-      return context_.reply.close(
-          "a Produce with acks=0 failed; the client will refresh its metadata");
+    if (failed_) {
+      return context_.reply.close("a Produce with acks=0 failed, so that the client looks anew; " +
+                                  refusals_.describe());
+    }
     context_.reply.send_nothing();
   }
 
@@ -177,6 +189,7 @@ class Produce : public std::enable_shared_from_this<Produce> {
   const io::Instant deadline_;
   wire::ProduceResponse response_;
   std::vector<Job> jobs_;
+  Refusals refusals_;
   std::size_t undecided_ = 0;
   std::shared_ptr<Produce> keep_alive_;  // while another shard holds a pointer to this
   bool failed_ = false;

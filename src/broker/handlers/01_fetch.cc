@@ -5,12 +5,14 @@
 // Records go from the log to the socket untouched: slices of the tail, or ranges of files for
 // sendfile.
 #include <algorithm>
+#include <fmt/format.h>
 #include <map>
 #include <vector>
 
 #include "broker/handlers/handlers.h"
 #include "broker/partition_checks.h"
 #include "broker/partition_read.h"
+#include "broker/refusals.h"
 #include "wire/messages/fetch_request.h"
 #include "wire/messages/fetch_response.h"
 
@@ -89,6 +91,7 @@ class Fetch {
       resolve(std::move(target), is_follower);
     }
     co_await read_until_enough();
+    if (context_.peer->is_gone) co_return context_.reply.send_nothing();
     answer();
   }
 
@@ -123,8 +126,9 @@ class Fetch {
     std::map<unsigned, FetchWatchHandle> watches = co_await watch_all(changed);
     LongPoll poll(changed);
     shard_.add(poll);
+    const rpc::WakeWhenGone wake(*context_.peer, *changed);
     // what changed before the watches stood is seen by the first pass
-    while (!co_await read_all() && !shard_.is_stopping() &&
+    while (!co_await read_all() && !shard_.is_stopping() && !context_.peer->is_gone &&
            co_await changed->wait_until(shard_.env.clock, deadline)) {
       changed->reset();
     }
@@ -222,6 +226,7 @@ class Fetch {
       auto& data = response.responses.back().partitions.emplace_back();
       data.partition_index = target.partition;
       data.error_code = static_cast<std::int16_t>(read.error);
+      if (has_error) note(read.error, target);
       const bool is_known =
           read.error ==
           ErrorCode::none;  // with an error Kafka says nothing of where the log stands
@@ -243,7 +248,14 @@ class Fetch {
       }
       data.records = wire::Records(std::move(read.records));
     }
+    refusals_.write(context_);
     context_.answer(response);
+  }
+
+  void note(ErrorCode error, const FetchTarget& target) {
+    const std::string topic = target.topic.empty() ? target.topic_id.to_string() : target.topic;
+    refusals_.add(error, fmt::format("{}-{}", topic, target.partition),
+                  fmt::format("offset {}", target.fetch_offset));
   }
 
   RequestContext context_;
@@ -253,6 +265,7 @@ class Fetch {
   FetchContext::Kind kind_ = FetchContext::Kind::sessionless;
   std::int32_t session_id_ = 0;
   std::vector<Fetched> fetched_;
+  Refusals refusals_;
 };
 
 }  // namespace

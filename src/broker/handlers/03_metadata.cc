@@ -9,6 +9,7 @@
 
 #include "broker/advertised.h"
 #include "broker/handlers/handlers.h"
+#include "broker/refusals.h"
 #include "broker/topic_answer.h"
 #include "broker/topic_changes.h"
 #include "wire/messages/metadata_request.h"
@@ -96,6 +97,7 @@ io::Task<void> serve(RequestContext context, wire::MetadataRequest request) {
 
   const metadata::ImagePtr image = shard.image();
   wire::MetadataResponse response;
+  Refusals refusals;
   for (const AdvertisedBroker& broker : advertised_brokers(*image, shard.config, *context.peer)) {
     auto& answer = response.brokers.emplace_back();
     answer.node_id = broker.id;
@@ -126,14 +128,17 @@ io::Task<void> serve(RequestContext context, wire::MetadataRequest request) {
         auto name = version >= kNullNameFrom ? std::optional<std::string>() : std::string();
         response.topics.push_back(
             refuse_topic(std::move(name), wanted.topic_id, ErrorCode::unknown_topic_id));
+        refusals.add(ErrorCode::unknown_topic_id, wanted.topic_id.to_string());
       } else {
         const auto failed = errors.find(*wanted.name);
-        response.topics.push_back(refuse_topic(
-            wanted.name, {},
-            failed != errors.end() ? failed->second : missing_topic_error(*wanted.name)));
+        const ErrorCode error =
+            failed != errors.end() ? failed->second : missing_topic_error(*wanted.name);
+        response.topics.push_back(refuse_topic(wanted.name, {}, error));
+        refusals.add(error, *wanted.name);
       }
     }
   }
+  refusals.write(context);
   context.answer(response);
 }
 

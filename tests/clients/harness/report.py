@@ -45,7 +45,7 @@ class Report:
         if hasattr(module, "run"):
             self.guard(group, lambda: module.run(target, group, self))
             return
-        for name, case in vars(module).items():
+        for name, case in list(vars(module).items()):
             if (
                 name.startswith("case_")
                 or name.startswith("ottla_case_")
