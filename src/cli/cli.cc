@@ -11,6 +11,7 @@
 #include "cli/exit_code.h"
 #include "cli/invocation.h"
 #include "cli/process.h"
+#include "cli/usage_error.h"
 #include "io/real/runtime.h"
 
 namespace ottla::cli {
@@ -33,6 +34,7 @@ int parse_and_run(int argc, const char* const* argv, Invocation& invocation) {
   CLI::App app("Ottla: event streaming that speaks Kafka's protocol.", "ottla");
   app.require_subcommand(1);
   app.footer(kFooter);
+  app.set_version_flag("--version", "ottla " OTTLA_VERSION);
   app.set_help_all_flag("--help-all", "Print the help of all commands");
   invocation.app = &app;
   add_serve(app, invocation);
@@ -48,7 +50,9 @@ int parse_and_run(int argc, const char* const* argv, Invocation& invocation) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     // help is an "error" of exit code 0 to this library
-    return app.exit(error) == 0 ? to_int(ExitCode::done) : to_int(ExitCode::usage);
+    if (error.get_exit_code() == 0) return app.exit(error);
+    print_error(describe_usage_error(app, error));
+    return to_int(ExitCode::usage);
   }
   const int code = invocation.action();
   flush();
@@ -71,7 +75,7 @@ int Invocation::run_here(ShardMain main) const {
 
 void add_output_option(CLI::App& command, Invocation& invocation) {
   command.add_option("-O,--output", invocation.output, "text, json or jsonl (or OTTLA_OUTPUT)")
-      ->transform(CLI::CheckedTransformer(kFormats).description(""))
+      ->transform(one_of(kFormats))
       ->envname("OTTLA_OUTPUT")
       ->type_name("FORMAT");
 }

@@ -61,7 +61,63 @@ TEST(Cli, WrongUsageIsTwo) {
   EXPECT_EQ(run_command({"produce", "t", "--acks", "2"}).code, 2);
 }
 
+// One line that names the command, what is wrong, and what to write instead.
+void check_usage(std::initializer_list<const char*> words, const std::string& line) {
+  const Outcome outcome = run_command(words);
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_EQ(outcome.err, line + "\n");
+}
+
+TEST(Cli, AnUnknownFlagNamesTheNearest) {
+  check_usage({"serve", "--dat-dir", "x"},
+              "ottla serve: there is no flag --dat-dir. Did you mean --data-dir? See `ottla serve "
+              "--help`.");
+  check_usage({"serve", "--prot=3"},
+              "ottla serve: there is no flag --prot. See `ottla serve --help`.");
+  check_usage({"topic", "create", "a", "--partitons", "3"},
+              "ottla topic create: there is no flag --partitons. Did you mean --partitions? See "
+              "`ottla topic create --help`.");
+  check_usage(
+      {"consume", "a", "--isol", "x"},
+      "ottla consume: there is no flag --isol. Did you mean --isolation? See `ottla consume "
+      "--help`.");
+  check_usage({"dev", "--prot", "3"},
+              "ottla dev: there is no flag --prot. Did you mean --port? See `ottla dev --help`.");
+}
+
+TEST(Cli, AnUnknownCommandNamesTheNearest) {
+  check_usage({"topic", "lst"},
+              "ottla topic: there is no command lst. Did you mean list? There are create, list, "
+              "describe, delete. See `ottla topic --help`.");
+  check_usage({"topic"},
+              "ottla topic: a command is missing: create, list, describe, delete. See `ottla topic "
+              "--help`.");
+}
+
+TEST(Cli, AWrongValueNamesTheRightOnes) {
+  check_usage({"produce", "t", "--acks", "7"},
+              "ottla produce: --acks: \"7\" is none of -1, 0, 1, all. See `ottla produce --help`.");
+  check_usage(
+      {"dev", "--port", "99999"},
+      "ottla dev: --port: \"99999\" is not a number that it takes. See `ottla dev --help`.");
+  check_usage({"consume", "t", "--count", "0"},
+              "ottla consume: --count: \"0\" is no number of records: write 1 or more. See `ottla "
+              "consume --help`.");
+  check_usage({"consume", "t", "--count"},
+              "ottla consume: --count: its value is missing. See `ottla consume --help`.");
+  check_usage({"topic", "create"},
+              "ottla topic create: topic is missing. See `ottla topic create --help`.");
+  check_usage({"completion", "tcsh"},
+              "ottla completion: shell: \"tcsh\" is none of bash, fish, zsh. See `ottla completion "
+              "--help`.");
+  check_usage({"serve", "extra"},
+              "ottla serve: \"extra\" is one word too many; names with blanks stand in quotes. See "
+              "`ottla serve --help`.");
+}
+
 TEST(Cli, VersionForPeopleAndPrograms) {
+  EXPECT_THAT(run_command({"--version"}).out, testing::StartsWith("ottla "));
   EXPECT_THAT(run_command({"version"}).out, testing::StartsWith("ottla "));
   const auto json = nlohmann::json::parse(run_command({"version", "--output", "json"}).out);
   EXPECT_EQ(json["kafka"], "4.3");

@@ -88,6 +88,15 @@ std::string fish_quoted(const std::string& text) {
   return quoted + "'";
 }
 
+// What may follow a flag, in fish's words.
+std::string fish_value(const std::string& flag) {
+  for (const auto& [name, values] : kValues) {
+    if (flag == name) return fmt::format(" -x -a {}", fish_quoted(values));
+  }
+  const bool takes_file = flag == "--config" || flag == "--file" || flag == "--data-dir";
+  return takes_file ? " -r -F" : "";
+}
+
 std::string fish_script(const std::vector<Node>& nodes) {
   std::string script =
       "# The commands that stand on the line so far, without flags.\n"
@@ -102,8 +111,8 @@ std::string fish_script(const std::vector<Node>& nodes) {
       "complete -c ottla -n '__ottla_at log drain' -F\n";
   for (const Node& node : nodes) {
     for (const auto& [word, meaning] : node.words) {
-      const std::string what =
-          word.starts_with("--") ? "-l " + word.substr(2) : "-a " + fish_quoted(word);
+      const std::string what = word.starts_with("--") ? "-l " + word.substr(2) + fish_value(word)
+                                                      : "-a " + fish_quoted(word);
       script += fmt::format("complete -c ottla -n '__ottla_at {}' {} -d {}\n", node.path, what,
                             fish_quoted(meaning));
     }
@@ -116,8 +125,11 @@ int completion(const std::string& shell, const Invocation& invocation) {
   walk(*invocation.app, "", nodes);
   if (shell == "bash") print(bash_script(nodes) + "complete -F _ottla ottla\n");
   if (shell == "zsh") {
-    print("#compdef ottla\nautoload -U +X bashcompinit && bashcompinit\n" + bash_script(nodes) +
-          "complete -F _ottla ottla\n");
+    print(
+        "#compdef ottla\n"
+        "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }\n"
+        "autoload -U +X bashcompinit && bashcompinit\n" +
+        bash_script(nodes) + "complete -F _ottla ottla\n");
   }
   if (shell == "fish") print(fish_script(nodes));
   return to_int(ExitCode::done);
@@ -131,7 +143,12 @@ void add_completion(CLI::App& app, Invocation& invocation) {
                           ->group("This program");
   command->add_option("shell", *shell, "bash, zsh or fish")
       ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}).description(""))
+      ->check(CLI::Validator(
+          [](std::string& name) {
+            const bool is_known = name == "bash" || name == "zsh" || name == "fish";
+            return is_known ? std::string() : "\"" + name + "\" is none of bash, fish, zsh";
+          },
+          ""))
       ->type_name("SHELL");
   command->footer(
       "\n  bash   source <(ottla completion bash)\n"

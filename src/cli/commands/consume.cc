@@ -96,7 +96,13 @@ void add_consume(CLI::App& app, Invocation& invocation) {
   command->add_flag("--from-beginning", flags->from_beginning, "the same as --offset start");
   command->add_option("-n,--count", flags->consumer.count, "end after so many records")
       ->type_name("N")
-      ->check(CLI::PositiveNumber.description(""));
+      ->check(CLI::Validator(
+          [](std::string& word) {
+            return parse_number<std::uint64_t>(word).value_or(0) > 0
+                       ? std::string()
+                       : "\"" + word + "\" is no number of records: write 1 or more";
+          },
+          ""));
   command->add_flag("-F,--follow", flags->consumer.follow, "wait for more instead of ending");
   command
       ->add_option("--isolation", flags->isolation,

@@ -8,6 +8,7 @@
 #include "cli/process.h"
 #include "cli/producer.h"
 #include "cli/record_format.h"
+#include "cli/usage_error.h"
 
 namespace ottla::cli {
 namespace {
@@ -155,11 +156,8 @@ void add_produce(CLI::App& app, Invocation& invocation) {
   command->add_option("-f,--file", flags->file, "read from there instead of stdin")
       ->type_name("FILE");
   command->add_option("-i,--input", flags->input, "text, jsonl, or raw: all of it is one value")
-      ->transform(
-          CLI::CheckedTransformer(std::map<std::string, InputFormat>{{"text", InputFormat::text},
-                                                                     {"jsonl", InputFormat::jsonl},
-                                                                     {"raw", InputFormat::raw}})
-              .description(""))
+      ->transform(one_of(std::map<std::string, InputFormat>{
+          {"text", InputFormat::text}, {"jsonl", InputFormat::jsonl}, {"raw", InputFormat::raw}}))
       ->type_name("FORMAT");
   CLI::Option* key =
       command->add_option("-k,--key", flags->key, "of all records")->type_name("KEY");
@@ -172,18 +170,15 @@ void add_produce(CLI::App& app, Invocation& invocation) {
       ->allow_extra_args(false);
   command->add_option("-p,--partition", flags->partition, "instead of the key's")->type_name("N");
   command->add_option("-a,--acks", flags->producer.acks, "all, 1 or 0")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, std::int16_t>{
-                                              {"all", -1}, {"-1", -1}, {"1", 1}, {"0", 0}})
-                      .description(""))
+      ->transform(
+          one_of(std::map<std::string, std::int16_t>{{"all", -1}, {"-1", -1}, {"1", 1}, {"0", 0}}))
       ->type_name("ACKS");
   command->add_option("-z,--compression", flags->producer.codec, "none, gzip, snappy, lz4 or zstd")
-      ->transform(CLI::CheckedTransformer(
-                      std::map<std::string, wire::Codec>{{"none", wire::Codec::none},
-                                                         {"gzip", wire::Codec::gzip},
-                                                         {"snappy", wire::Codec::snappy},
-                                                         {"lz4", wire::Codec::lz4},
-                                                         {"zstd", wire::Codec::zstd}})
-                      .description(""))
+      ->transform(one_of(std::map<std::string, wire::Codec>{{"none", wire::Codec::none},
+                                                            {"gzip", wire::Codec::gzip},
+                                                            {"snappy", wire::Codec::snappy},
+                                                            {"lz4", wire::Codec::lz4},
+                                                            {"zstd", wire::Codec::zstd}}))
       ->type_name("CODEC");
   command->add_flag("-Z,--empty-is-null", flags->lines.empty_is_null,
                     "an empty value deletes its key (tombstone)");
