@@ -85,9 +85,8 @@ std::optional<JournalEntry> entry_at(ByteView file, const JournalHeader& header,
   JournalEntry entry{frame, body, false};
   if (frame.kind == JournalKind::append) {
     const auto batch = wire::parse_batch(body);
-    entry.body_is_damaged =
-        !batch || batch->bytes.size() != body.size() ||
-        (!wire::crc_matches(body) && !is_planted(PlantedBug::torn_tail_kept));
+    entry.body_is_damaged = !batch || batch->bytes.size() != body.size() ||
+                            (!wire::crc_matches(body) && !is_planted(PlantedBug::torn_tail_kept));
   }
   return entry;
 }

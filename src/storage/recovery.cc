@@ -153,7 +153,9 @@ io::Task<io::Result<>> ShardFolder::recover() {
   auto lock = co_await env_.disk.lock(path(kLockFile));
   if (!lock) {
     if (lock.error().kind == io::ErrorKind::in_use) {
-      lock.error().message = settings_.path + " is in use by another process, which holds its lock; stop that one first";
+      lock.error().message =
+          settings_.path +
+          " is in use by another process, which holds its lock; stop that one first";
     }
     co_return std::unexpected(std::move(lock.error()));
   }
@@ -356,6 +358,7 @@ io::Task<io::Result<std::shared_ptr<Store>>> ShardFolder::open_store(io::Env& th
   OTTLA_CHECK(there.shard < settings_.shards);
   auto store = std::make_shared<ShardStore>(there, settings_.path, std::move(identity),
                                             settings_.limits, lost_folders_);
+  if (!older_journals_.empty()) store->keep_journals();
   auto started = co_await store->start(first_sequence_);
   if (!started) co_return std::unexpected(std::move(started.error()));
   co_return std::shared_ptr<Store>(std::move(store));
@@ -401,6 +404,10 @@ io::Task<std::vector<CheckpointEntry>> entries_of(std::shared_ptr<Store> store) 
 io::Task<bool> note_checkpointed(std::shared_ptr<Store> store,
                                  std::vector<CheckpointEntry> entries) {
   static_cast<ShardStore&>(*store).on_checkpointed(entries);
+  co_return true;
+}
+io::Task<bool> forget_older(std::shared_ptr<Store> store) {
+  static_cast<ShardStore&>(*store).on_older_journals_gone();
   co_return true;
 }
 io::Task<std::uint64_t> changes_of(std::shared_ptr<Store> store) {
@@ -466,6 +473,12 @@ io::Task<> ShardFolder::keep_checkpoints(std::vector<std::shared_ptr<Store>> sto
     if (is_drained && !older_journals_.empty()) {
       auto written = co_await write_checkpoints(stores);
       if (written) written = co_await forget_older_journals();
+      if (written) {
+        for (unsigned shard = 0; shard < stores.size(); ++shard) {
+          (void)co_await io::call_on<bool>(env_, shard,
+                                           [store = stores[shard]] { return forget_older(store); });
+        }
+      }
       if (!written) env_.logger.error("{}: {}", settings_.path, written.error().message);
     }
   }

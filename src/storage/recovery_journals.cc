@@ -34,11 +34,8 @@ std::optional<std::string_view> value_of(std::string_view line, std::string_view
 }
 
 io::Task<io::Result<Slice>> read_whole(io::Disk& disk, std::string path) {
-  auto file = co_await disk.open(path, {.write = true});
+  auto file = co_await disk.open(path, {});
   if (!file) co_return std::unexpected(std::move(file.error()));
-  // What is only in a cache must not be built upon.
-  auto synced = co_await (*file)->sync_data();
-  if (!synced) co_return std::unexpected(std::move(synced.error()));
   auto size = (*file)->size_bytes();
   if (!size) co_return std::unexpected(std::move(size.error()));
   if (*size > kJournalFileBytesMax) co_return refusal(path + " is too long for a journal");
@@ -104,6 +101,25 @@ io::Result<> judge_chain(const std::vector<FoundFile*>& chain, const std::string
   return {};
 }
 
+// The last group may be in a cache alone, and clean there if its sync failed: a second sync says
+// yes and does nothing. So it goes to a new file that takes the old one's name; the old one is left
+// as it is until then, for the group may have been acknowledged. Groups before it were durable when
+// it began, and all that stand in older files.
+io::Task<io::Result<>> secure_last_group(io::Disk& disk, std::string directory,
+                                         const std::vector<FoundFile*>& chain) {
+  const auto last = std::find_if(chain.rbegin(), chain.rend(), [](const FoundFile* file) {
+    return !file->content.entries.empty();
+  });
+  if (last == chain.rend()) co_return io::Result<>();
+  const JournalFrame& frame = (*last)->content.entries.back().frame;
+  const std::uint64_t end = frame.position + frame.total_bytes();
+  const ByteView bytes = (*last)->bytes.view().first(end);
+  Bytes content(bytes.begin(), bytes.end());
+  content.resize(journal_align(end));
+  co_return co_await write_file_atomically(disk, std::move(directory), (*last)->name,
+                                           std::move(content));
+}
+
 void apply(PartitionHistory& history, const JournalEntry& entry, const Slice& file,
            std::string& disagreement) {
   const JournalFrame& frame = entry.frame;
@@ -129,6 +145,7 @@ void apply(PartitionHistory& history, const JournalEntry& entry, const Slice& fi
         history.batches.pop_back();
       }
       history.truncated_to = std::min(history.truncated_to.value_or(frame.offset), frame.offset);
+      history.blocks.clear();  // of segments as they were before
       break;
     case JournalKind::log_start:
       history.log_start = std::max(history.log_start, frame.offset);
@@ -247,6 +264,13 @@ io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string dire
                                     file.header.directory_id.to_string()));
     }
     found.last_run = std::max(found.last_run, file.header.run);
+    const auto is_its_run = [&](const JournalList::Run& run) { return run.run == file.header.run; };
+    if (!found.list || std::ranges::none_of(found.list->runs, is_its_run)) {
+      // Of a run whose records are all in segments, or that ended before its first record.
+      env.logger.info("{}/{} is not in {}; it is not needed", directory, entry.name,
+                      kJournalListFile);
+      continue;
+    }
     file.bytes = std::move(*bytes);
     file.content = read_journal(file.bytes, file.header);
     files.push_back(std::move(file));
@@ -289,10 +313,7 @@ io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string dire
     }
     std::erase_if(chain,
                   [&](const FoundFile* file) { return file->header.sequence < first_needed; });
-    const bool is_listed =
-        found.list && std::any_of(found.list->runs.begin(), found.list->runs.end(),
-                                  [&](const auto& run) { return run.run == first.run; });
-    for (std::size_t i = 0; i < chain.size() && is_listed; ++i) {
+    for (std::size_t i = 0; i < chain.size(); ++i) {
       if (chain[i]->header.sequence != first_needed + i) {
         co_return refusal(fmt::format("{}/{} is missing; acknowledged records may be only there",
                                       directory, journal_file_name(first.shard, first_needed + i)));
@@ -311,6 +332,8 @@ io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string dire
     }
     auto judged = judge_chain(chain, directory, found.was_torn);
     if (!judged) co_return std::unexpected(std::move(judged.error()));
+    auto secured = co_await secure_last_group(env.disk, directory, chain);
+    if (!secured) co_return std::unexpected(std::move(secured.error()));
     for (const FoundFile* file : chain) {
       for (const JournalEntry& entry : file->content.entries) {
         if (entry.frame.kind == JournalKind::mark) continue;

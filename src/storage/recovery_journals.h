@@ -65,7 +65,8 @@ struct JournalsFound {
   bool was_torn = false;  // a group that was being written is cut short
 };
 
-// Reads all journals in `directory`. Errors, kind invalid: one that has to be there is missing, one
+// Reads the journals in `directory` that the list names; others were left behind when they were no
+// longer needed. Errors, kind invalid: one that has to be there is missing, one
 // is damaged below what was durable, one belongs to another folder.
 io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string directory,
                                                   std::optional<std::string> cluster_id);

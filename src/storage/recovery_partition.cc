@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <limits>
+#include <optional>
+#include <utility>
 
 #include "base/check.h"
 #include "base/planted_bug.h"
@@ -22,6 +25,8 @@ namespace {
 // Padding that a writer with direct I/O leaves behind the last batch.
 constexpr std::uint64_t kPaddingBytesMax = io::kDirectAlignment;
 
+constexpr Offset kNever = std::numeric_limits<Offset>::max();
+
 class Loader {
  public:
   Loader(io::Env& env, PartitionToLoad what, PartitionHistory history)
@@ -32,6 +37,7 @@ class Loader {
  private:
   io::Task<io::Result<>> finish_interrupted_work();
   io::Task<io::Result<>> restore_blocks();
+  Offset first_from_journal() const;
   io::Task<io::Result<>> load_epochs();
   io::Task<io::Result<>> load_segments();
   io::Task<io::Result<>> load_sealed(Offset base, std::uint64_t bytes, Offset next_base);
@@ -40,7 +46,12 @@ class Loader {
                                         std::uint64_t bytes);
   io::Task<io::Result<bool>> complete(std::shared_ptr<io::File> file, Segment& segment,
                                       std::uint64_t valid_end);
-  io::Task<io::Result<bool>> indexes_are_summed(const SegmentIndexes& indexes);
+  io::Task<io::Result<std::optional<SegmentSums>>> read_sums(const SegmentIndexes& indexes);
+  io::Task<io::Result<>> agrees_with_journal(std::shared_ptr<io::File> file);
+  std::unexpected<io::Error> disagreement(Offset at) const;
+  io::Task<io::Result<std::uint64_t>> position_of(const Segment& segment, Offset offset);
+  io::Task<io::Result<>> complete_sums(std::shared_ptr<io::File> file,
+                                       std::optional<SegmentSums> known);
   io::Task<io::Result<Segment>> rebuild(Offset base, std::uint64_t bytes, bool is_last);
   io::Task<io::Result<>> note_tail(std::shared_ptr<io::File> file, std::uint64_t valid_end,
                                    std::uint64_t bytes);
@@ -59,6 +70,10 @@ class Loader {
   PartitionHistory history_;
   PartitionLoad load_;
   std::vector<std::pair<Offset, std::uint64_t>> files_;  // base, bytes
+  // From here on the journal is taken at its word and the last segment is written anew: a sync that
+  // failed may have left there what only a cache has. All before it was synced before an older
+  // journal file went.
+  Offset journal_from_ = kNever;
   // Indexes hold all aborted transactions whose marker is below it.
   Offset indexed_end_ = 0;
   std::vector<Offset> rebuilt_;  // sealed segments whose index files are to be written
@@ -82,6 +97,8 @@ io::Task<io::Result<PartitionLoad>> Loader::load() {
   if (!restored) co_return std::unexpected(std::move(restored.error()));
   auto epochs = co_await load_epochs();
   if (!epochs) co_return std::unexpected(std::move(epochs.error()));
+  journal_from_ = first_from_journal();
+  if (journal_from_ != kNever) what_.recovery_point = journal_from_;
   auto segments = co_await load_segments();
   if (!segments) co_return std::unexpected(std::move(segments.error()));
 
@@ -217,6 +234,18 @@ io::Task<io::Result<>> Loader::restore_blocks() {
   co_return io::Result<>();
 }
 
+// Where the last run of whole batches begins that the journal has up to its end; in the last
+// segment, since those before it were synced when it was begun.
+Offset Loader::first_from_journal() const {
+  Offset first = kNever;
+  if (what_.was_clean || what_.is_kafkas) return first;
+  for (auto batch = history_.batches.rbegin(); batch != history_.batches.rend(); ++batch) {
+    if (batch->bytes.empty() || (first != kNever && batch->next_offset != first)) break;
+    first = batch->base_offset;
+  }
+  return first == kNever || files_.empty() ? first : std::max(first, files_.back().first);
+}
+
 io::Task<io::Result<>> Loader::load_epochs() {
   auto text = co_await read_small_file(disk_, what_.directory + "/" + std::string(kLeaderEpochFile),
                                        kSmallFileBytesMax * 16);
@@ -276,15 +305,16 @@ io::Task<io::Result<>> Loader::load_segments() {
 }
 
 io::Task<io::Result<>> Loader::load_sealed(Offset base, std::uint64_t bytes, Offset next_base) {
-  const bool is_trusted = what_.was_clean || next_base <= what_.recovery_point;
+  // Ours are synced before their successor is begun.
+  const bool is_trusted = what_.was_clean || !what_.is_kafkas || next_base <= what_.recovery_point;
   if (is_trusted) {
     auto indexes = co_await load_indexes(disk_, what_.directory, base, bytes, next_base);
     if (!indexes) co_return std::unexpected(std::move(indexes.error()));
     bool is_usable = indexes->has_value();
     if (is_usable && !what_.was_clean && !what_.is_kafkas) {
-      auto summed = co_await indexes_are_summed(***indexes);
-      if (!summed) co_return std::unexpected(std::move(summed.error()));
-      is_usable = *summed;
+      auto sums = co_await read_sums(***indexes);
+      if (!sums) co_return std::unexpected(std::move(sums.error()));
+      is_usable = sums->has_value() && (*sums)->log_bytes() == bytes;
     }
     if (is_usable) {
       const TimestampOffset greatest = (**indexes)->times.last();
@@ -319,14 +349,18 @@ io::Task<io::Result<>> Loader::load_sealed(Offset base, std::uint64_t bytes, Off
 }
 
 io::Task<io::Result<Segment>> Loader::rebuild(Offset base, std::uint64_t bytes, bool is_last) {
-  auto file = co_await disk_.open(path(base), {.write = true});
+  auto file = co_await disk_.open(path(base), {.write = what_.is_kafkas});
   if (!file) co_return std::unexpected(std::move(file.error()));
-  // What is only in a cache must not be built upon.
-  auto synced = co_await (*file)->sync_data();
-  if (!synced) co_return std::unexpected(std::move(synced.error()));
+  if (what_.is_kafkas) {
+    // What is only in a cache must not be built upon.
+    auto synced = co_await (*file)->sync_data();
+    if (!synced) co_return std::unexpected(std::move(synced.error()));
+  }
   Segment segment(base, SegmentSettings{});
+  const Offset stop_at = is_last ? journal_from_ : kNever;
   auto result = co_await rebuild_segment(
-      *file, bytes, segment, {}, {.base_offset = base, .next_offset = base}, env_.clock.wall_ms());
+      *file, bytes, segment, {}, {.base_offset = base, .next_offset = base, .stop_at = stop_at},
+      env_.clock.wall_ms());
   if (!result) co_return std::unexpected(std::move(result.error()));
   load_.scanned_bytes += bytes;
   indexed_end_ = std::min(indexed_end_, base);
@@ -344,6 +378,7 @@ io::Task<io::Result<Segment>> Loader::rebuild(Offset base, std::uint64_t bytes, 
 io::Task<io::Result<>> Loader::note_tail(std::shared_ptr<io::File> file, std::uint64_t valid_end,
                                          std::uint64_t bytes) {
   if (valid_end >= bytes) co_return io::Result<>();
+  if (journal_from_ != kNever) co_return io::Result<>();  // the journal has it
   if (bytes - valid_end < kPaddingBytesMax) {
     Bytes rest(bytes - valid_end);
     auto read = co_await file->read(valid_end, rest);
@@ -361,22 +396,21 @@ io::Task<io::Result<bool>> Loader::judge_last(std::shared_ptr<io::File> file, Se
                                               std::uint64_t bytes) {
   const auto last = segment.indexes().offsets.last();
   const std::uint64_t from = last ? last->position : 0;
-  BatchRules::Expectations expectations{.base_offset = segment.base_offset(),
-                                        .next_offset = segment.base_offset()};
   std::uint64_t valid_end = bytes;
-  if (!what_.was_clean) {
-    auto verified = co_await verify_range(file, from, bytes, expectations);
-    if (!verified) co_return std::unexpected(std::move(verified.error()));
-    load_.scanned_bytes += bytes - from;
-    if (verified->damage && verified->damage->offset < what_.recovery_point) co_return false;
-    if (last && verified->batch_count == 0) co_return false;
-    valid_end = verified->valid_end;
-  }
   if (what_.was_clean) {
     auto tail = co_await load_segment_tail(file, valid_end, segment);
     if (!tail) co_return std::unexpected(std::move(tail.error()));
     if (tail->damage) co_return false;
   } else {
+    auto verified = co_await verify_range(file, from, bytes,
+                                          {.base_offset = segment.base_offset(),
+                                           .next_offset = segment.base_offset(),
+                                           .stop_at = journal_from_});
+    if (!verified) co_return std::unexpected(std::move(verified.error()));
+    load_.scanned_bytes += verified->valid_end - from;
+    if (verified->damage && verified->damage->offset < what_.recovery_point) co_return false;
+    if (last && verified->batch_count == 0) co_return false;
+    valid_end = verified->valid_end;
     auto completed = co_await complete(file, segment, valid_end);
     if (!completed || !*completed) co_return completed;
   }
@@ -413,39 +447,43 @@ io::Task<io::Result<bool>> Loader::complete(std::shared_ptr<io::File> file, Segm
   }
 }
 
-// Index files have no checksum of their own, and a crash may have come while they were written.
-io::Task<io::Result<bool>> Loader::indexes_are_summed(const SegmentIndexes& indexes) {
+// Index files have no checksum of their own, and a crash may have come while they were written: the
+// sums, if they are of these indexes.
+io::Task<io::Result<std::optional<SegmentSums>>> Loader::read_sums(const SegmentIndexes& indexes) {
   const Offset base = indexes.offsets.base_offset();
   auto file = co_await read_small_file(disk_, path(base, SegmentFile::sums), kSumsFileBytesMax);
   if (!file) {
-    if (file.error().kind == io::ErrorKind::not_found) co_return false;
+    if (file.error().kind == io::ErrorKind::not_found) co_return std::nullopt;
     co_return std::unexpected(std::move(file.error()));
   }
-  const auto sums = SegmentSums::parse(*file, {what_.id, base});
-  co_return sums && sums->offset_index() == FileSum::of(indexes.offsets.serialize()) &&
-      sums->time_index() == FileSum::of(indexes.times.serialize()) &&
-      sums->transaction_index() == FileSum::of(indexes.aborted.serialize());
+  auto sums = SegmentSums::parse(*file, {what_.id, base});
+  if (!sums || sums->offset_index() != FileSum::of(indexes.offsets.serialize()) ||
+      sums->time_index() != FileSum::of(indexes.times.serialize()) ||
+      sums->transaction_index() != FileSum::of(indexes.aborted.serialize())) {
+    co_return std::nullopt;
+  }
+  co_return std::move(*sums);
 }
 
 io::Task<io::Result<>> Loader::load_last(Offset base, std::uint64_t bytes) {
   auto indexes = co_await load_indexes(disk_, what_.directory, base, bytes, std::nullopt);
   if (!indexes) co_return std::unexpected(std::move(indexes.error()));
   bool is_usable = indexes->has_value() && bytes > 0;
-  if (is_usable && !what_.was_clean) {
-    auto summed = co_await indexes_are_summed(***indexes);
-    if (!summed) co_return std::unexpected(std::move(summed.error()));
-    is_usable = *summed;
+  std::optional<SegmentSums> sums;
+  if (is_usable) {
+    auto read = co_await read_sums(***indexes);
+    if (!read) co_return std::unexpected(std::move(read.error()));
+    sums = std::move(*read);
+    is_usable = what_.was_clean || (sums.has_value() && sums->log_bytes() <= bytes);
   }
   if (is_usable) {
-    auto file = co_await disk_.open(path(base), {.write = !what_.was_clean});
+    auto file = co_await disk_.open(path(base), {});
     if (!file) co_return std::unexpected(std::move(file.error()));
-    if (!what_.was_clean) {
-      auto synced = co_await (*file)->sync_data();
-      if (!synced) co_return synced;
-      // Entries of what was not known to be on disk are made anew.
-      (**indexes)->offsets.truncate_to(std::max(base, what_.recovery_point));
-      (**indexes)->times.truncate_to(std::max(base, what_.recovery_point));
-      (**indexes)->aborted.truncate_to(std::max(base, what_.recovery_point));
+    if (journal_from_ != kNever) {
+      // They are saved of what was synced; what the journal has is made anew.
+      (**indexes)->offsets.truncate_to(journal_from_);
+      (**indexes)->times.truncate_to(journal_from_);
+      (**indexes)->aborted.truncate_to(journal_from_);
     }
     Segment segment(SegmentFacts{.base_offset = base, .next_offset = base}, SegmentSettings{});
     segment.attach_indexes(std::move(**indexes));
@@ -453,15 +491,24 @@ io::Task<io::Result<>> Loader::load_last(Offset base, std::uint64_t bytes) {
     if (!judged) co_return std::unexpected(std::move(judged.error()));
     if (*judged) {
       if (!what_.was_clean) {
-        indexed_end_ = std::min(indexed_end_, std::max(base, what_.recovery_point));
+        Offset end = segment.next_offset();
+        if (sums->log_bytes() < segment.size_bytes()) {
+          FileBatches rest(*file, sums->log_bytes(), segment.size_bytes(), kHopPieceBytes);
+          auto batch = co_await rest.next_header();
+          end = batch && *batch ? (*batch)->header.base_offset : base;
+        }
+        indexed_end_ = std::min(indexed_end_, end);
       }
       load_.partition.segments.push_back(std::move(segment));
-      co_return io::Result<>();
+      auto agrees = co_await agrees_with_journal(*file);
+      if (!agrees) co_return agrees;
+      co_return co_await complete_sums(*file, std::move(sums));
     }
   }
   auto segment = co_await rebuild(base, bytes, true);
   if (!segment) co_return std::unexpected(std::move(segment.error()));
-  // Below the recovery point nothing is cut: it stays where it is, and new batches come behind it.
+  // Below the recovery point nothing is cut: it stays where it is, and new batches go to a segment
+  // of their own.
   const bool is_damaged = !load_.partition.damages.empty() &&
                           load_.partition.damages.back().to == what_.recovery_point &&
                           segment->next_offset() < what_.recovery_point;
@@ -472,10 +519,97 @@ io::Task<io::Result<>> Loader::load_last(Offset base, std::uint64_t bytes) {
     Segment whole(facts, SegmentSettings{});
     whole.attach_indexes(segment->detach_indexes());
     load_.partition.segments.push_back(std::move(whole));
+    load_.partition.segments.emplace_back(what_.recovery_point, SegmentSettings{});
+    rebuilt_.push_back(base);
     load_.cut_bytes = 0;
-  } else {
-    load_.partition.segments.push_back(std::move(*segment));
+    co_return io::Result<>();
   }
+  load_.partition.segments.push_back(std::move(*segment));
+  if (what_.was_clean || what_.is_kafkas) co_return io::Result<>();
+  auto file = co_await disk_.open(path(base), {});
+  if (!file) co_return std::unexpected(std::move(file.error()));
+  auto agrees = co_await agrees_with_journal(*file);
+  if (!agrees) co_return agrees;
+  co_return co_await complete_sums(*file, std::nullopt);
+}
+
+std::unexpected<io::Error> Loader::disagreement(Offset at) const {
+  return std::unexpected(io::Error{
+      io::ErrorKind::invalid,
+      fmt::format("{}: the segment has another batch at offset {} than the journal. Did Kafka run "
+                  "on this folder after an unclean stop? Restore it, or remove the journals "
+                  "(*.journal.ottla, {}) to take what the segments say",
+                  what_.directory, at, kJournalListFile)});
+}
+
+// What the last segment's file holds from journal_from_ on is about to be written over: it must be
+// what the journal has, or nothing whole. Whoever else wrote there kept the first of our batches
+// and put his own behind them; so the place where they part is searched, not walked to.
+io::Task<io::Result<>> Loader::agrees_with_journal(std::shared_ptr<io::File> file) {
+  const Segment& segment = load_.partition.segments.back();
+  const auto& batches = history_.batches;
+  const auto first = std::partition_point(
+      batches.begin(), batches.end(),
+      [&](const JournaledBatch& batch) { return batch.base_offset < journal_from_; });
+  if (journal_from_ == kNever || first == batches.end() ||
+      first->base_offset != segment.next_offset()) {
+    co_return io::Result<>();
+  }
+  auto bytes = file->size_bytes();
+  if (!bytes) co_return std::unexpected(std::move(bytes.error()));
+  std::vector<std::uint64_t> positions{segment.size_bytes()};
+  for (auto batch = first; batch != batches.end() && positions.back() < *bytes; ++batch) {
+    positions.push_back(positions.back() + batch->bytes.size());
+  }
+  // Of those at positions, the first that is not ours: between low and high.
+  std::size_t low = 0;
+  std::size_t high = positions.size() - 1;
+  while (low < high) {
+    const std::size_t middle = low + (high - low) / 2;
+    FileBatches there(file, positions[middle], *bytes, kHopPieceBytes);
+    auto batch = co_await there.next_header();
+    if (!batch && !batch.error().is_damage()) co_return std::unexpected(batch.error().io);
+    const bool is_ours =
+        batch && *batch && (*batch)->header == wire::load_batch_header(first[middle].bytes.data());
+    if (is_ours) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  if (positions[low] >= *bytes) co_return io::Result<>();
+  FileBatches there(file, positions[low], *bytes);
+  auto batch = co_await there.next();
+  if (!batch && !batch.error().is_damage()) co_return std::unexpected(batch.error().io);
+  if (!batch || !*batch || !(*batch)->crc_matches) co_return io::Result<>();
+  const Offset at = (*batch)->header.base_offset;
+  const Offset expected = low == 0 ? journal_from_ : first[low - 1].next_offset;
+  // What a truncation has cut may still be there.
+  if (at != expected || at >= history_.truncated_to.value_or(kNever)) co_return io::Result<>();
+  co_return disagreement(at);
+}
+
+// The sums of the active segment go on with what is appended to it, so that the next start has them
+// again.
+io::Task<io::Result<>> Loader::complete_sums(std::shared_ptr<io::File> file,
+                                             std::optional<SegmentSums> known) {
+  const Segment& segment = load_.partition.segments.back();
+  // After a clean stop they are whole, or not ours.
+  if (what_.was_clean && (!known || known->log_bytes() != segment.size_bytes())) {
+    co_return io::Result<>();
+  }
+  SegmentSums sums = known ? std::move(*known) : SegmentSums({what_.id, segment.base_offset()});
+  sums.truncate_to_block(segment.size_bytes());
+  Bytes piece(kScanPieceBytes);
+  while (sums.log_bytes() < segment.size_bytes()) {
+    const std::size_t wanted = static_cast<std::size_t>(
+        std::min<std::uint64_t>(piece.size(), segment.size_bytes() - sums.log_bytes()));
+    auto read = co_await file->read(sums.log_bytes(), MutableByteView(piece).first(wanted));
+    if (!read) co_return std::unexpected(std::move(read.error()));
+    if (*read == 0) co_return io::Result<>();  // cut short under our hands: without sums then
+    sums.add(ByteView(piece).first(*read));
+  }
+  load_.partition.sums = std::move(sums);
   co_return io::Result<>();
 }
 
@@ -497,12 +631,11 @@ io::Task<io::Result<>> Loader::compare_with_journal() {
     auto file = co_await disk_.open(path(facts.base_offset), {});
     if (!file) co_return std::unexpected(std::move(file.error()));
     while (next < batches.size() && batches[next].next_offset <= facts.base_offset) ++next;
-    FileBatches walk(*file, 0, facts.size_bytes);
-    if (partition.segments[at].has_indexes() && next < batches.size()) {
-      const auto entry = partition.segments[at].indexes().offsets.lookup(
-          std::max(facts.base_offset, batches[next].base_offset));
-      walk = FileBatches(*file, entry.position, facts.size_bytes);
-    }
+    if (next == batches.size()) break;
+    auto position = co_await position_of(partition.segments[at],
+                                         std::max(facts.base_offset, batches[next].base_offset));
+    if (!position) co_return std::unexpected(std::move(position.error()));
+    FileBatches walk(*file, *position, facts.size_bytes);
     while (next < batches.size() && batches[next].base_offset < facts.next_offset) {
       auto stored = co_await walk.next_header();
       if (!stored || !*stored) break;
@@ -527,13 +660,7 @@ io::Task<io::Result<>> Loader::compare_with_journal() {
     ++next;
   }
   if (disagrees_at && *disagrees_at < cut_from) {
-    co_return std::unexpected(io::Error{
-        io::ErrorKind::invalid,
-        fmt::format(
-            "{}: the segment has another batch at offset {} than the journal. Did Kafka run "
-            "on this folder after an unclean stop? Restore it, or remove the journals "
-            "(*.journal.ottla, {}) to take what the segments say",
-            what_.directory, *disagrees_at, kJournalListFile)});
+    co_return disagreement(*disagrees_at);
   }
   const Offset end = partition.segments_end();
   if (disagrees_at) {
@@ -570,6 +697,16 @@ io::Task<io::Result<>> Loader::compare_with_journal() {
     expected = batch.next_offset;
   }
   co_return io::Result<>();
+}
+
+// Of a batch at or before the one that holds `offset`; the beginning if no index tells.
+io::Task<io::Result<std::uint64_t>> Loader::position_of(const Segment& segment, Offset offset) {
+  if (offset <= segment.base_offset()) co_return 0;
+  if (segment.has_indexes()) co_return segment.indexes().offsets.lookup(offset).position;
+  auto indexes = co_await load_indexes(disk_, what_.directory, segment.base_offset(),
+                                       segment.size_bytes(), segment.next_offset());
+  if (!indexes) co_return std::unexpected(std::move(indexes.error()));
+  co_return *indexes ? (**indexes)->offsets.lookup(offset).position : 0;
 }
 
 io::Task<io::Result<>> Loader::cut_segments(Offset end) {
@@ -618,10 +755,15 @@ io::Task<io::Result<>> Loader::load_producers() {
   auto state =
       co_await load_snapshot(disk_, what_.directory, begin, std::min(indexed_end_, end), now);
   if (!state) co_return std::unexpected(std::move(state.error()));
-  std::vector<SegmentFacts> facts;
-  for (const Segment& segment : partition.segments) facts.push_back(segment.facts());
+  std::vector<SegmentFrom> unknown;
+  for (const Segment& segment : partition.segments) {
+    if (segment.next_offset() <= state->end_offset()) continue;
+    auto position = co_await position_of(segment, state->end_offset());
+    if (!position) co_return std::unexpected(std::move(position.error()));
+    unknown.push_back({segment.facts(), *position});
+  }
   std::vector<CompletedTransaction> completed;
-  state = co_await replay_producers(disk_, what_.directory, std::move(facts), std::move(*state),
+  state = co_await replay_producers(disk_, what_.directory, std::move(unknown), std::move(*state),
                                     end, now, &completed);
   if (!state) co_return std::unexpected(std::move(state.error()));
   for (const CompletedTransaction& one : completed) {

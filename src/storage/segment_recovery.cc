@@ -34,7 +34,7 @@ io::Task<io::Result<VerifyResult>> scan(std::shared_ptr<io::File> file, std::uin
       if (!batch.error().is_damage()) co_return std::unexpected(std::move(batch.error().io));
       co_return damage(kind_of(*batch.error().batch));
     }
-    if (!*batch) co_return result;
+    if (!*batch || (*batch)->header.base_offset >= expectations.stop_at) co_return result;
     if (auto fault = rules.judge((*batch)->header, (*batch)->crc_matches)) {
       co_return damage(*fault);
     }

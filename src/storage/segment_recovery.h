@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,6 +54,8 @@ class BatchRules {
     bool is_contiguous = false;  // exactly there, and each at the end of the one before
     LeaderEpoch epoch_min = -1;
     const LeaderEpochCache* epochs = nullptr;  // where known
+    // Reading ends, with all well, before a batch that begins here or behind it.
+    Offset stop_at = std::numeric_limits<Offset>::max();
   };
   explicit BatchRules(Expectations expectations) : expected_(expectations) {}
 

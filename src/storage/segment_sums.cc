@@ -98,6 +98,12 @@ void SegmentSums::add(ByteView log_bytes) {
   }
 }
 
+void SegmentSums::truncate_to_block(std::uint64_t position) {
+  const std::uint64_t blocks = std::min(position, log_bytes_) / kSumBlockBytes;
+  blocks_.resize(static_cast<std::size_t>(blocks));
+  log_bytes_ = blocks * kSumBlockBytes;
+}
+
 void SegmentSums::set_indexes(ByteView offset_index, ByteView time_index,
                               ByteView transaction_index) {
   indexes_ = {FileSum::of(offset_index), FileSum::of(time_index), FileSum::of(transaction_index)};

@@ -53,6 +53,8 @@ class SegmentSums {
 
   // Adds the next bytes of the `.log`, in pieces of any size.
   void add(ByteView log_bytes);
+  // Forgets all but the whole blocks that end at or before `position`, from where on add() goes on.
+  void truncate_to_block(std::uint64_t position);
   // Of the files of `indexes` as they are written; empty ones have size 0.
   void set_indexes(ByteView offset_index, ByteView time_index, ByteView transaction_index);
 

@@ -12,6 +12,7 @@
 #include "storage/leader_epochs.h"
 #include "storage/producer_state.h"
 #include "storage/segment.h"
+#include "storage/segment_sums.h"
 
 namespace ottla::storage {
 
@@ -37,6 +38,8 @@ struct LoadedPartition {
   // What the files hold: their sizes are those of the facts, or larger by padding to be cut. The
   // last one has its indexes.
   std::vector<Segment> segments;
+  // Of the last one as the facts say it is, if they are known.
+  std::optional<SegmentSums> sums;
   LeaderEpochCache epochs;  // including the tail's
   bool epochs_are_saved = true;
   ProducerState producers;  // at the end of the tail

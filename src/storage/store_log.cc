@@ -117,6 +117,10 @@ StoredLog::StoredLog(ShardStore& store, LoadedPartition loaded, const LogConfig&
   written_end_ = readable_end_ = end_;
   synced_end_ = std::min(loaded.recovery_point, end_);
   indexes_saved_bytes_ = active().segment.size_bytes();
+  if (loaded.sums && loaded.sums->log_bytes() == active().readable_bytes) {
+    active().sums = std::move(*loaded.sums);
+    active().sums_are_whole = true;
+  }
   for (LoadedBatch& batch : loaded.tail) {
     const wire::BatchHeader header = wire::load_batch_header(batch.bytes.data());
     OTTLA_CHECK(header.base_offset >= end_);

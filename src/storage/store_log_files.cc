@@ -397,10 +397,10 @@ io::Task<io::Result<>> StoredLog::cut_files(Offset end) {
   if (epochs_.truncate_from_end(end_)) epochs_are_dirty_ = true;
   auto epochs = co_await save_epochs();
   if (!epochs) co_return epochs;
-  std::vector<SegmentFacts> facts;
-  for (const auto& segment : segments_) facts.push_back(segment->segment.facts());
+  std::vector<SegmentFrom> facts;
+  for (const auto& segment : segments_) facts.push_back({segment->segment.facts(), 0});
   const TimestampMs now = store_.env().clock.wall_ms();
-  auto state = co_await load_snapshot(disk, directory_, facts.front().base_offset, end_, now);
+  auto state = co_await load_snapshot(disk, directory_, facts.front().facts.base_offset, end_, now);
   if (!state) co_return std::unexpected(std::move(state.error()));
   state =
       co_await replay_producers(disk, directory_, std::move(facts), std::move(*state), end_, now);

@@ -40,16 +40,16 @@ io::Task<io::Result<ProducerState>> load_snapshot(io::Disk& disk, std::string di
 }
 
 io::Task<io::Result<ProducerState>> replay_producers(io::Disk& disk, std::string directory,
-                                                     std::vector<SegmentFacts> segments,
+                                                     std::vector<SegmentFrom> segments,
                                                      ProducerState state, Offset end,
                                                      TimestampMs now,
                                                      std::vector<CompletedTransaction>* completed) {
-  for (const SegmentFacts& facts : segments) {
+  for (const auto& [facts, position] : segments) {
     if (facts.next_offset <= state.end_offset() || facts.base_offset >= end) continue;
     auto file = co_await disk.open(
         directory + "/" + segment_file_name(facts.base_offset, SegmentFile::log), {});
     if (!file) co_return std::unexpected(std::move(file.error()));
-    FileBatches batches(*file, 0, facts.size_bytes);
+    FileBatches batches(*file, position, facts.size_bytes);
     while (true) {
       auto batch = co_await batches.next_header();
       if (!batch) {

@@ -16,11 +16,18 @@ namespace ottla::storage {
 io::Task<io::Result<ProducerState>> load_snapshot(io::Disk& disk, std::string directory,
                                                   Offset log_start, Offset end, TimestampMs now);
 
-// Applies the batches of the segments from state.end_offset() up to `end`. The CRCs are not looked
+// A segment, and a place in it where a batch begins.
+struct SegmentFrom {
+  SegmentFacts facts;
+  std::uint64_t position = 0;
+};
+
+// Applies the batches of the segments from state.end_offset() up to `end`; a segment is read
+// from its position, which is not behind that. The CRCs are not looked
 // at. Stops, without an error, at the first batch that can't be read. Transactions that
 // ended go to `completed` where it is not null.
 io::Task<io::Result<ProducerState>> replay_producers(
-    io::Disk& disk, std::string directory, std::vector<SegmentFacts> segments, ProducerState state,
+    io::Disk& disk, std::string directory, std::vector<SegmentFrom> segments, ProducerState state,
     Offset end, TimestampMs now, std::vector<CompletedTransaction>* completed = nullptr);
 
 // Removes what stands beside a segment's `.log`, for a segment that changes or goes.

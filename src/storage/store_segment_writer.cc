@@ -17,33 +17,31 @@ constexpr std::uint64_t kBlock = io::kDirectAlignment;
 io::Task<io::Result<>> SegmentWriter::open(std::uint64_t size_bytes) {
   written_ = size_bytes / kBlock * kBlock;
   rest_.clear();
-  if (size_bytes > 0) {
-    // The last part of a block is read through the page cache, whatever the way of writing is.
-    auto reader = co_await disk_.open(path_, {.write = true});
-    if (!reader) co_return std::unexpected(std::move(reader.error()));
-    const auto file_bytes = (*reader)->size_bytes();
-    if (!file_bytes) co_return std::unexpected(file_bytes.error());
-    if (*file_bytes < size_bytes) {
-      co_return std::unexpected(
-          io::Error{io::ErrorKind::invalid, path_ + " is shorter than its segment"});
-    }
-    if (*file_bytes > size_bytes) {
-      auto cut = co_await (*reader)->truncate(size_bytes);
-      if (!cut) co_return std::unexpected(std::move(cut.error()));
-      is_dirty_ = true;
-    }
-    if (size_bytes > written_) {
-      rest_.resize(size_bytes - written_);
-      auto read = co_await (*reader)->read(written_, rest_);
-      if (!read) co_return std::unexpected(std::move(read.error()));
-      if (*read != rest_.size()) {
-        co_return std::unexpected(io::Error{io::ErrorKind::input_output, path_ + ": short read"});
-      }
-    }
-  }
   auto opened = co_await disk_.open(path_, {.write = true, .create = true, .direct = true});
   if (!opened) co_return std::unexpected(std::move(opened.error()));
   file_ = std::move(*opened);
+  const auto file_bytes = file_->size_bytes();
+  if (!file_bytes) co_return std::unexpected(file_bytes.error());
+  if (*file_bytes < size_bytes) {
+    co_return std::unexpected(
+        io::Error{io::ErrorKind::invalid, path_ + " is shorter than its segment"});
+  }
+  if (*file_bytes > size_bytes) {
+    auto cut = co_await file_->truncate(size_bytes);
+    if (!cut) co_return std::unexpected(std::move(cut.error()));
+    is_dirty_ = true;
+  }
+  if (size_bytes > written_) {
+    // The last part of a block is read through the page cache, whatever the way of writing is.
+    auto reader = co_await disk_.open(path_, {});
+    if (!reader) co_return std::unexpected(std::move(reader.error()));
+    rest_.resize(size_bytes - written_);
+    auto read = co_await (*reader)->read(written_, rest_);
+    if (!read) co_return std::unexpected(std::move(read.error()));
+    if (*read != rest_.size()) {
+      co_return std::unexpected(io::Error{io::ErrorKind::input_output, path_ + ": short read"});
+    }
+  }
   readable_ = size_bytes;
   is_padded_ = false;
   rest_is_durable_ = true;

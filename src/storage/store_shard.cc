@@ -288,9 +288,18 @@ void ShardStore::note_unwritten(StoredLog& log) {
 
 // --- work in the background
 
-bool ShardStore::has_work() const {
-  return !ready_.empty() || journal_.staging_bytes() > limits_.tail_bytes ||
+bool ShardStore::has_files_to_drain() const {
+  return !has_older_journals_ &&
          journal_.older_files() >= std::max<std::size_t>(1, limits_.journal_files / 2);
+}
+
+bool ShardStore::has_work() const {
+  return !ready_.empty() || journal_.staging_bytes() > limits_.tail_bytes || has_files_to_drain();
+}
+
+void ShardStore::on_older_journals_gone() {
+  has_older_journals_ = false;
+  if (has_work()) want_work();
 }
 
 void ShardStore::want_work() {
@@ -307,9 +316,7 @@ io::Task<> ShardStore::work() {
     io::Result<> result;
     if (!ready_.empty()) result = co_await write_ready();
     if (result && journal_.staging_bytes() > limits_.tail_bytes) result = co_await evict();
-    if (result && journal_.older_files() >= std::max<std::size_t>(1, limits_.journal_files / 2)) {
-      result = co_await drain_older_files();
-    }
+    if (result && has_files_to_drain()) result = co_await drain_older_files();
     file_lock_.release();
     if (!result) {
       fence(std::move(result.error()));
@@ -317,8 +324,7 @@ io::Task<> ShardStore::work() {
     }
     if (!has_work() || std::exchange(drain_is_stalled_, false)) break;
     // Over the bound with nothing to give back yet: the next flush wakes us.
-    if (ready_.empty() && journal_.staging_bytes() >= staging_before &&
-        journal_.older_files() < std::max<std::size_t>(1, limits_.journal_files / 2)) {
+    if (ready_.empty() && journal_.staging_bytes() >= staging_before && !has_files_to_drain()) {
       break;
     }
   }

@@ -109,6 +109,10 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
   void fence(io::Error error) { journal_.fail(std::move(error)); }
   // A log has batches that its segments lack.
   void note_unwritten(StoredLog& log);
+  // Journals of older runs are there until the folder says otherwise. A start takes the last batch
+  // that a journal has for the log's end, so this run's files stay as long as those.
+  void keep_journals() { has_older_journals_ = true; }
+  void on_older_journals_gone();
   void note_change() { ++changes_; }
   void note_synced(std::uint64_t bytes) { synced_bytes_ += bytes; }
   // A log's segment opened for reading; few are kept open.
@@ -123,6 +127,7 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
   void on_failed(const io::Error& error);
   void want_work();
   bool has_work() const;
+  bool has_files_to_drain() const;
   io::Task<> work();
   io::Task<io::Result<>> write_ready();
   io::Task<io::Result<>> evict();
@@ -157,6 +162,7 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
   std::uint64_t drain_rounds_ = 0;
   bool is_working_ = false;
   bool is_settling_ = false;
+  bool has_older_journals_ = false;
   bool is_closing_ = false;
   bool drain_is_stalled_ = false;
   bool root_is_dirty_ = false;
