@@ -57,6 +57,7 @@ class ShardFolder final : public LogFolder {
   io::Task<io::Result<>> load_partitions(JournalsFound journals);
   io::Task<io::Result<>> begin_journals();
   io::Task<io::Result<>> write_list(bool with_older_runs);
+  io::Task<io::Result<>> drain_older_journals(const std::vector<std::shared_ptr<Store>>& stores);
   io::Task<io::Result<>> forget_older_journals();
   io::Task<io::Result<>> write_checkpoints(const std::vector<std::shared_ptr<Store>>& stores);
   io::Task<io::Result<>> write_checkpoint(std::string_view name,
@@ -410,6 +411,10 @@ io::Task<bool> forget_older(std::shared_ptr<Store> store) {
   static_cast<ShardStore&>(*store).on_older_journals_gone();
   co_return true;
 }
+io::Task<bool> fence_store(std::shared_ptr<Store> store, io::Error error) {
+  static_cast<ShardStore&>(*store).fence(std::move(error));
+  co_return true;
+}
 io::Task<std::uint64_t> changes_of(std::shared_ptr<Store> store) {
   co_return static_cast<ShardStore&>(*store).changes();
 }
@@ -462,42 +467,55 @@ io::Task<io::Result<>> ShardFolder::write_checkpoints(
   co_return io::Result<>();
 }
 
-io::Task<> ShardFolder::keep_checkpoints(std::vector<std::shared_ptr<Store>> stores) {
-  if (found_.empty()) {
-    bool is_drained = true;
-    for (unsigned shard = 0; shard < stores.size(); ++shard) {
-      auto drained = co_await io::call_on<io::Result<>>(
-          env_, shard, [store = stores[shard]] { return drain_store(store); });
-      is_drained = is_drained && drained.has_value();
-    }
-    if (is_drained && !older_journals_.empty()) {
-      auto written = co_await write_checkpoints(stores);
-      if (written) written = co_await forget_older_journals();
-      if (written) {
-        for (unsigned shard = 0; shard < stores.size(); ++shard) {
-          (void)co_await io::call_on<bool>(env_, shard,
-                                           [store = stores[shard]] { return forget_older(store); });
-        }
-      }
-      if (!written) env_.logger.error("{}: {}", settings_.path, written.error().message);
-    }
+io::Task<io::Result<>> ShardFolder::drain_older_journals(
+    const std::vector<std::shared_ptr<Store>>& stores) {
+  for (unsigned shard = 0; shard < stores.size(); ++shard) {
+    auto drained = co_await io::call_on<io::Result<>>(
+        env_, shard, [store = stores[shard]] { return drain_store(store); });
+    if (!drained) co_return drained;
   }
-  while (!env_.stop.is_set()) {
-    (void)co_await env_.stop.wait_until(
-        env_.clock,
-        env_.clock.now() + std::chrono::milliseconds(settings_.limits.checkpoint_interval_ms));
-    if (env_.stop.is_set()) break;
+  auto written = co_await write_checkpoints(stores);
+  if (!written) co_return written;
+  auto forgotten = co_await forget_older_journals();
+  if (!forgotten) co_return forgotten;
+  for (unsigned shard = 0; shard < stores.size(); ++shard) {
+    (void)co_await io::call_on<bool>(env_, shard,
+                                     [store = stores[shard]] { return forget_older(store); });
+  }
+  co_return io::Result<>();
+}
+
+io::Task<> ShardFolder::keep_checkpoints(std::vector<std::shared_ptr<Store>> stores) {
+  while (true) {
     std::uint64_t changes = 0;
     for (unsigned shard = 0; shard < stores.size(); ++shard) {
       changes += co_await io::call_on<std::uint64_t>(
           env_, shard, [store = stores[shard]] { return changes_of(store); });
     }
-    if (changes == changes_seen_) continue;
-    changes_seen_ = changes;
-    auto written = co_await write_checkpoints(stores);
-    if (!written) {
-      env_.logger.error("{}: checkpoints: {}", settings_.path, written.error().message);
+    io::Result<> written;
+    if (found_.empty() && !older_journals_.empty()) {
+      written = co_await drain_older_journals(stores);
+    } else if (changes != changes_seen_) {
+      written = co_await write_checkpoints(stores);
     }
+    if (written) {
+      changes_seen_ = changes;
+    } else if (written.error().kind == io::ErrorKind::no_space) {
+      // What is acknowledged is safe without them; the next round tries again.
+      env_.logger.error("{}: no space for checkpoints ({}); free some space", settings_.path,
+                        written.error().message);
+    } else {
+      for (unsigned shard = 0; shard < stores.size(); ++shard) {
+        (void)co_await io::call_on<bool>(
+            env_, shard, [store = stores[shard], error = written.error()]() mutable {
+              return fence_store(store, std::move(error));
+            });
+      }
+      co_return;
+    }
+    const auto next =
+        env_.clock.now() + std::chrono::milliseconds(settings_.limits.checkpoint_interval_ms);
+    if (env_.stop.is_set() || co_await env_.stop.wait_until(env_.clock, next)) co_return;
   }
 }
 

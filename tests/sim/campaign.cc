@@ -234,22 +234,24 @@ class Run {
     if (broker_.is_running() && is_ready_) disk_failed_ = disk_failed_ && breaks_disk;
   }
 
-  // After a write or sync that failed nothing may be trusted: the node must go.
-  // A checkpoint is only written again, and a journal without its next file waits for room.
-  bool is_tolerated(std::size_t log_lines) const {
+  // After a write or sync that failed nothing may be trusted: the node must go. Where there is
+  // merely no space, checkpoints and the journal's next file wait for some.
+  bool is_tolerated(Fault fault, std::size_t log_lines) const {
+    if (fault != Fault::full_disk) return false;
     for (std::size_t i = log_lines; i < broker_.log().size(); ++i) {
       const std::string& text = broker_.log()[i].text;
-      if (text.contains("-checkpoint.tmp") || text.contains(": checkpoints: ") ||
-          text.contains("no space for another file"))
+      if (text.contains("no space for checkpoints") || text.contains("no space for another file"))
         return true;
     }
     return false;
   }
 
   void await_end(std::uint64_t starts, Fault fault, std::size_t log_lines) {
-    if (is_tolerated(log_lines)) return;
-    live(kFencedPatience, [&] { return broker_.starts() > starts || is_tolerated(log_lines); });
-    if (broker_.starts() == starts && !is_tolerated(log_lines))
+    const auto is_settled = [&] {
+      return broker_.starts() > starts || is_tolerated(fault, log_lines);
+    };
+    live(kFencedPatience, is_settled);
+    if (!is_settled())
       found(fmt::format("{}: the broker went on as if nothing had happened", to_string(fault)));
   }
 

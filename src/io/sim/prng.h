@@ -3,6 +3,8 @@
 // xoshiro256++, seeded by splitmix64.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <string_view>
 
@@ -43,15 +45,17 @@ class Prng {
     return static_cast<double>(next() >> 11) * 0x1p-53 < probability;
   }
   // About `typical` (half to one and a half of it); with probability `tail` four times that, and so
-  // on again.
+  // on again, up to kTailMax.
   Duration delay(Duration typical, double tail) {
     auto ns = static_cast<std::uint64_t>(typical.count());
-    for (int i = 0; i < kTailSteps && chance(tail); ++i) ns *= 4;
+    const std::uint64_t most = std::max(ns, static_cast<std::uint64_t>(kTailMax.count()));
+    for (int i = 0; i < kTailSteps && chance(tail); ++i) ns = std::min(ns * 4, most);
     return Duration(static_cast<std::int64_t>(ns / 2 + below(ns + 1)));
   }
 
  private:
   static constexpr int kTailSteps = 8;
+  static constexpr Duration kTailMax = std::chrono::seconds(10);
   static std::uint64_t rotate(std::uint64_t x, int by) { return (x << by) | (x >> (64 - by)); }
   static std::uint64_t split_mix(std::uint64_t& x) {
     std::uint64_t z = (x += 0x9e3779b97f4a7c15ull);
