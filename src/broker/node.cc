@@ -174,7 +174,7 @@ class ControllerProxy final : public Controller {
       if (!co_await shard.image_changed().wait_until(env_.clock, deadline))
         co_return seen(*shard.image());
     }
-    co_return true;
+    co_return seen(*shard.image());
   }
 
  private:

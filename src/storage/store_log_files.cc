@@ -215,11 +215,14 @@ io::Task<io::Result<>> StoredLog::sync_names() {
   io::Disk& disk = store_.env().disk;
   if (is_new_) {
     is_new_ = false;
-    auto file =
-        co_await disk.open(directory_ + "/" + std::string(kPartitionMetadataFile), {.write = true});
-    if (!file) co_return std::unexpected(std::move(file.error()));
-    auto synced = co_await (*file)->sync_data();
-    if (!synced) co_return synced;
+    // A new file: a sync of the one that is there may have failed before the start, and would now
+    // say yes and do nothing.
+    const std::string text = serialize_partition_metadata(id_.topic_id);
+    const ByteView bytes = as_bytes(text);
+    auto written =
+        co_await write_file_atomically(disk, directory_, std::string(kPartitionMetadataFile),
+                                       Bytes(bytes.begin(), bytes.end()));
+    if (!written) co_return written;
   }
   auto synced = co_await disk.sync_directory(directory_);
   if (!synced) co_return synced;
