@@ -138,8 +138,10 @@ io::Task<io::Result<>> StoredLog::write_out() {
 io::Task<io::Result<>> StoredLog::settle() {
   auto written = co_await write_out();
   if (!written) co_return written;
-  const std::shared_ptr<StoredSegment> stored = segments_.back();
-  if (stored->writer && !is_gone()) {
+  // More than one if an append has begun a new one meanwhile.
+  const std::vector<std::shared_ptr<StoredSegment>> segments = segments_;
+  for (const auto& stored : segments) {
+    if (stored->is_on_disk || !stored->writer || is_gone()) continue;
     auto settled = co_await stored->writer->settle();
     if (!settled) co_return settled;
     stored->readable_bytes = stored->writer->readable_bytes();
@@ -219,9 +221,8 @@ io::Task<io::Result<>> StoredLog::sync_names() {
     // say yes and do nothing.
     const std::string text = serialize_partition_metadata(id_.topic_id);
     const ByteView bytes = as_bytes(text);
-    auto written =
-        co_await write_file_atomically(disk, directory_, std::string(kPartitionMetadataFile),
-                                       Bytes(bytes.begin(), bytes.end()));
+    auto written = co_await write_file_atomically(
+        disk, directory_, std::string(kPartitionMetadataFile), Bytes(bytes.begin(), bytes.end()));
     if (!written) co_return written;
   }
   auto synced = co_await disk.sync_directory(directory_);

@@ -172,8 +172,10 @@ io::Task<LogResult<ReadResult>> StoredLog::read_file(std::shared_ptr<StoredSegme
   const Offset base = stored->segment.base_offset();
   const std::uint64_t readable = stored->readable_bytes;
   ReadResult result{.records = {}, .next_offset = request.from};
+  // What is not readable yet stands in memory; only behind a whole segment there may be a gap.
+  const bool is_whole = readable >= stored->segment.size_bytes() && stored != segments_.back();
   if (readable == 0) {
-    if (stored != segments_.back()) result.next_offset = stored->segment.next_offset();
+    if (is_whole) result.next_offset = stored->segment.next_offset();
     co_return result;
   }
   auto reader = co_await store_.reader_of(stored, log_path(directory_, base));
@@ -219,10 +221,9 @@ io::Task<LogResult<ReadResult>> StoredLog::read_file(std::shared_ptr<StoredSegme
     co_return std::unexpected(LogError::corrupt);
   }
   if (!first) {
-    if (stored->segment.next_offset() > request.from && stored == segments_.back()) {
-      co_return result;
+    if (is_whole) {
+      result.next_offset = std::max(request.from, stored->segment.next_offset());
     }
-    result.next_offset = std::max(request.from, stored->segment.next_offset());
     co_return result;
   }
   if (first->header.last_offset() >= bound) co_return result;

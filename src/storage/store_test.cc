@@ -57,6 +57,89 @@ io::Task<int> append_and_read(io::Env& env, int batches, int& acknowledged, bool
   co_return 0;
 }
 
+struct Reading {
+  bool is_over = false;
+  int readers = 0;
+};
+
+io::Task<> read_behind(io::Env& env, std::shared_ptr<PartitionLog> log, Reading& reading,
+                       std::size_t max_bytes, io::sim::Prng prng) {
+  Offset next = 0;
+  while (!reading.is_over || next < log->durable_end_offset()) {
+    const Offset from = next;
+    auto read = co_await log->read({.from = from, .max_bytes = max_bytes});
+    if (!read) {
+      ADD_FAILURE() << "read: " << describe(read.error());
+      break;
+    }
+    next = read->next_offset;
+    const Bytes bytes = co_await bytes_of(std::move(*read));
+    wire::BatchCursor cursor(bytes);
+    wire::Batch batch;
+    Offset expected = from;
+    while (cursor.next(batch)) {
+      EXPECT_EQ(batch.header.base_offset, expected) << "asked for " << from;
+      expected = batch.header.next_offset();
+    }
+    EXPECT_EQ(next, expected) << "asked for " << from;
+    if (::testing::Test::HasFailure()) break;
+    if (next == from || prng.chance(0.2)) {
+      co_await io::sleep_for(env.clock, 100us * (1 + prng.below(60)));
+    }
+  }
+  --reading.readers;
+}
+
+// Segments are rolled, written and let go of from memory while readers are in the midst of them.
+io::Task<int> append_under_readers(io::Env& env, io::sim::Prng prng) {
+  StoreLimits limits = small_limits();
+  limits.tail_bytes = 16 * 1024;
+  limits.chunk_bytes = 8 * 1024;
+  limits.drain_bytes = 1024;
+  limits.drain_after_ms = 5;
+  auto running = co_await start_folder(env, limits);
+  REQUIRE_OK(running);
+  LogConfig config = small_config();
+  config.segment_bytes = 6 * 1024;
+  auto log = co_await open_or_create(*running, "t", 0, kTopicId, config);
+  REQUIRE_OK(log);
+  auto reading = std::make_shared<Reading>();
+  for (const std::size_t max_bytes : {100u, 2000u, 5000u}) {
+    ++reading->readers;
+    env.executor.spawn(read_behind(env, *log, *reading, max_bytes, prng));
+  }
+  for (int i = 0; i < 150; ++i) {
+    auto appended = co_await append_when_room(*running->store, **log,
+                                              make_batch({.value_bytes = 50 + prng.below(1500)}),
+                                              {.leader_epoch = 1});
+    REQUIRE_OK(appended);
+    if (prng.chance(0.7)) {
+      auto durable = co_await (*log)->wait_durable(appended->end_offset());
+      REQUIRE_OK(durable);
+    }
+    if (prng.chance(0.2)) co_await io::sleep_for(env.clock, 1ms * prng.below(10));
+  }
+  auto durable = co_await (*log)->wait_durable((*log)->log_end_offset());
+  REQUIRE_OK(durable);
+  reading->is_over = true;
+  for (int i = 0; i < 1000 && reading->readers > 0; ++i) co_await io::sleep_for(env.clock, 1ms);
+  EXPECT_EQ(reading->readers, 0) << "a reader does not come to the end";
+  co_return 0;
+}
+
+TEST(StoreReaders, SkipNothingWhileSegmentsAreRolledUnderThem) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    World world({.seed = seed});
+    Node& node = world.add_node("b1");
+    node.disk().options().delay = 200us;
+    node.disk().options().delay_tail = 0.3;
+    const io::sim::Prng prng = world.prng("batches");
+    ASSERT_EQ(run(world, node, [prng](io::Env& env) { return append_under_readers(env, prng); }),
+              0);
+    ASSERT_FALSE(HasFailure()) << world.report();
+  }
+}
+
 TEST_F(StoreTest, FindsAgainWhatWasAcknowledgedBeforeAKill) {
   int acknowledged = 0;
   for (int life = 0; life < 5; ++life) {
