@@ -145,7 +145,6 @@ void apply(PartitionHistory& history, const JournalEntry& entry, const Slice& fi
         history.batches.pop_back();
       }
       history.truncated_to = std::min(history.truncated_to.value_or(frame.offset), frame.offset);
-      history.blocks.clear();  // of segments as they were before
       break;
     case JournalKind::log_start:
       history.log_start = std::max(history.log_start, frame.offset);
