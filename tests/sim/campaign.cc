@@ -238,12 +238,14 @@ class Run {
   // merely no space, checkpoints and the journal's next file wait for some.
   bool is_tolerated(Fault fault, std::size_t log_lines) const {
     if (fault != Fault::full_disk) return false;
-    for (std::size_t i = log_lines; i < broker_.log().size(); ++i) {
+    bool is_waiting = false;  // the journal says it once, until there is space again
+    for (std::size_t i = 0; i < broker_.log().size(); ++i) {
       const std::string& text = broker_.log()[i].text;
-      if (text.contains("no space for checkpoints") || text.contains("no space for another file"))
-        return true;
+      if (text.contains("there is space again")) is_waiting = false;
+      if (text.contains("no space for another file")) is_waiting = true;
+      if (i >= log_lines && (is_waiting || text.contains("no space for checkpoints"))) return true;
     }
-    return false;
+    return is_waiting;
   }
 
   void await_end(std::uint64_t starts, Fault fault, std::size_t log_lines) {
