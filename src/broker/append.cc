@@ -1,6 +1,7 @@
 #include "broker/append.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "wire/record_batch.h"
@@ -52,21 +53,24 @@ void append_validated(Shard& shard, Pending pending);
 
 HeldBack hold_back(Shard& shard, Pending pending) {
   const io::Instant deadline = pending.deadline;
-  return {deadline,
+  return {deadline, pending.batch.header.producer_id,
           [&shard, held = std::move(pending)](std::optional<storage::LogError> error) mutable {
             if (error) return held.done(refuse(*error));
             append_validated(shard, std::move(held));
           }};
 }
 
+// And what their producers have sent behind them: their order is kept.
 void refuse_late_ones(Shard& shard, HostedPartition& partition) {
   std::deque<HeldBack> late;
+  std::set<ProducerId> producers;
   const io::Instant now = shard.env.clock.now();
   for (auto at = partition.held_back.begin(); at != partition.held_back.end();) {
-    if (!shard.is_stopping() && now < at->deadline) {
+    if (!shard.is_stopping() && now < at->deadline && !producers.contains(at->producer)) {
       ++at;
       continue;
     }
+    if (at->producer >= 0) producers.insert(at->producer);
     late.push_back(std::move(*at));
     at = partition.held_back.erase(at);
   }

@@ -458,11 +458,23 @@ class Node {
     io::Result<> result;
     for (const auto& [index, slot] : meeting_.slots) {
       ShardSlot* there = slot;
-      auto published = co_await io::call_on<io::Result<>>(
+      auto removed = co_await io::call_on<io::Result<>>(
+          env_, index, [there, image] { return there->part->shard.remove_gone(image); });
+      if (!removed) result = std::move(removed);
+    }
+    for (const auto& [index, slot] : meeting_.slots) {
+      if (!result) break;
+      ShardSlot* there = slot;
+      auto prepared = co_await io::call_on<io::Result<>>(
           env_, index, [there, image, loaded = std::move(found[index])]() mutable {
-            return publish_there(there, std::move(image), std::move(loaded));
+            return prepare_there(there, std::move(image), std::move(loaded));
           });
-      if (!published) result = std::move(published);
+      if (!prepared) result = std::move(prepared);
+    }
+    for (const auto& [index, slot] : meeting_.slots) {
+      if (!result) break;
+      ShardSlot* there = slot;
+      co_await io::call_on<int>(env_, index, [there, image] { return show_there(there, image); });
     }
     published_ = std::move(image);
     image_published_.pulse();
@@ -473,12 +485,16 @@ class Node {
     co_return result;
   }
 
-  static io::Task<io::Result<>> publish_there(ShardSlot* slot, metadata::ImagePtr image,
+  static io::Task<int> show_there(ShardSlot* slot, metadata::ImagePtr image) {
+    slot->part->shard.show(std::move(image));
+    co_return 0;
+  }
+  static io::Task<io::Result<>> prepare_there(ShardSlot* slot, metadata::ImagePtr image,
                                               std::vector<storage::LoadedPartition> loaded) {
     Shard& shard = slot->part->shard;
     for (storage::LoadedPartition& partition : loaded)
       shard.store().open(std::move(partition), storage::LogConfig{});
-    return shard.publish(std::move(image));
+    return shard.prepare(std::move(image));
   }
 
   // Until the image says that this broker is unfenced, so that the first client finds a leader.

@@ -55,7 +55,30 @@ void Shard::take_no_more_images() {
   image_changed_.pulse();
 }
 
-io::Task<io::Result<>> Shard::publish(metadata::ImagePtr image) {
+io::Task<io::Result<>> Shard::remove_gone(metadata::ImagePtr image) {
+  const auto is_hosted = [&](const TopicIdPartition& id) {
+    const metadata::TopicImage* topic = image->topics->find(id.topic_id);
+    const auto index = static_cast<std::size_t>(id.partition);
+    if (!topic || index >= topic->partitions.size() || !is_owner_of(id)) return false;
+    const auto& replicas = topic->partitions[index].replicas;
+    return std::ranges::find(replicas, config.node_id) != replicas.end();
+  };
+  std::vector<TopicIdPartition> gone;
+  if (image->topics == image_->topics) co_return io::Result<>{};
+  for (const auto& log : store_->partitions()) {
+    if (log->id().topic_id != metadata::kMetadataTopicId && !is_hosted(log->id()))
+      gone.push_back(log->id());
+  }
+  for (const TopicIdPartition& id : gone) {
+    auto held_back = std::move(partitions_[id].held_back);
+    partitions_.erase(id);
+    for (HeldBack& append : held_back) append.go_on(storage::LogError::deleted);
+  }
+  if (gone.empty()) co_return io::Result<>{};
+  co_return co_await store_->remove(std::move(gone));
+}
+
+io::Task<io::Result<>> Shard::prepare(metadata::ImagePtr image) {
   struct Wanted {
     const metadata::TopicImage* topic;
     const metadata::PartitionImage* partition;
@@ -64,11 +87,7 @@ io::Task<io::Result<>> Shard::publish(metadata::ImagePtr image) {
   std::map<TopicIdPartition, Wanted> wanted;
   const bool same_configs = image->configs == image_->configs;
   const bool same_topics = image->topics == image_->topics;
-  if (same_configs && same_topics) {
-    image_ = std::move(image);
-    image_changed_.pulse();
-    co_return io::Result<>{};
-  }
+  if (same_configs && same_topics) co_return io::Result<>{};
   for (const auto& [name, topic] : image->topics->by_name()) {
     std::shared_ptr<const TopicSettings> settings;
     for (std::size_t index = 0; index < topic->partitions.size(); ++index) {
@@ -84,20 +103,6 @@ io::Task<io::Result<>> Shard::publish(metadata::ImagePtr image) {
       }
       wanted.emplace(id, Wanted{topic.get(), &partition, settings});
     }
-  }
-
-  std::vector<TopicIdPartition> gone;
-  for (const auto& log : store_->partitions()) {
-    if (!wanted.contains(log->id()) && log->id().topic_id != metadata::kMetadataTopicId)
-      gone.push_back(log->id());
-  }
-  for (const TopicIdPartition& id : gone) {
-    auto held_back = std::move(partitions_[id].held_back);
-    partitions_.erase(id);
-    for (HeldBack& append : held_back) append.go_on(storage::LogError::deleted);
-  }
-  if (!gone.empty()) {
-    if (auto removed = co_await store_->remove(std::move(gone)); !removed) co_return removed;
   }
 
   std::vector<storage::NewPartition> missing;
@@ -123,9 +128,12 @@ io::Task<io::Result<>> Shard::publish(metadata::ImagePtr image) {
     hosted.partition_epoch = want.partition->partition_epoch;
     hosted.log->configure(want.settings->log);
   }
+  co_return io::Result<>{};
+}
+
+void Shard::show(metadata::ImagePtr image) {
   image_ = std::move(image);
   image_changed_.pulse();
-  co_return io::Result<>{};
 }
 
 }  // namespace ottla::broker

@@ -29,6 +29,7 @@ class Controller;
 // An append that waits because the journal is full.
 struct HeldBack {
   io::Instant deadline;
+  ProducerId producer = -1;
   // Once: tries again, or ends with this error.
   std::move_only_function<void(std::optional<storage::LogError>)> go_on;
 };
@@ -57,9 +58,12 @@ class Shard {
   // --- the image
 
   const metadata::ImagePtr& image() const { return image_; }
-  // Makes the shard serve what the image says: opens, creates, configures and removes partitions,
-  // then shows the image to requests. Calls follow each other. An error means that the disk failed.
-  io::Task<io::Result<>> publish(metadata::ImagePtr image);
+  // A new image comes in three steps, each of which all shards take before the next: a topic that
+  // is made again has the same names and maybe other owners, and who sees a topic on one shard
+  // finds its partitions on the others. Errors mean that the disk failed.
+  io::Task<io::Result<>> remove_gone(metadata::ImagePtr image);  // partitions that are not its
+  io::Task<io::Result<>> prepare(metadata::ImagePtr image);      // opens, creates, configures
+  void show(metadata::ImagePtr image);                           // to requests
   // Told whenever image() has changed.
   io::Event& image_changed() { return image_changed_; }
 
