@@ -27,13 +27,6 @@ struct NextTurn {
   void await_resume() const {}
 };
 
-Slice aligned_memory(std::size_t bytes) {
-  Slice memory = Slice::allocate(bytes + kJournalBlockBytes);
-  const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
-  const std::size_t skip = journal_align(address) - address;
-  return memory.subslice(skip, bytes);
-}
-
 // Enters a log into a list, or moves its end there.
 void touch(std::vector<Touched>& list, std::uint64_t number, JournalMarks::Mark& mark,
            const std::shared_ptr<StoredLog>& log, Offset end) {
@@ -46,6 +39,13 @@ void touch(std::vector<Touched>& list, std::uint64_t number, JournalMarks::Mark&
 }
 
 }  // namespace
+
+Slice aligned_memory(std::size_t bytes) {
+  Slice memory = Slice::allocate(bytes + kJournalBlockBytes);
+  const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
+  const std::size_t skip = journal_align(address) - address;
+  return memory.subslice(skip, bytes);
+}
 
 std::string journal_file_name(std::uint32_t shard, std::uint64_t sequence) {
   return std::string(kNamePrefix) + std::to_string(shard) + "-" + std::to_string(sequence) +

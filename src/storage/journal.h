@@ -50,6 +50,9 @@ struct JournalFileName {
 };
 std::optional<JournalFileName> parse_journal_file_name(std::string_view name);
 
+// Memory for direct I/O: its address is a multiple of the disk's alignment.
+Slice aligned_memory(std::size_t bytes);
+
 // Makes a zero-filled file of header.file_bytes with its header, synced, and leaves it open; its
 // name is durable once the caller has synced the directory. REQUIRES: file_bytes is a multiple of
 // kJournalBlockBytes, more than one.

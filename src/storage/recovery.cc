@@ -17,6 +17,8 @@ namespace ottla::storage {
 
 namespace {
 
+constexpr std::size_t kLoadsAtOnce = 16;
+
 std::unexpected<io::Error> refusal(std::string message) {
   return std::unexpected(io::Error{io::ErrorKind::invalid, std::move(message)});
 }
@@ -55,6 +57,8 @@ class ShardFolder final : public LogFolder {
   io::Task<io::Result<>> read_marker();
   io::Task<io::Result<>> read_checkpoints();
   io::Task<io::Result<>> load_partitions(JournalsFound journals);
+  io::Task<> load_some(std::vector<std::string>& names, JournalsFound& journals, std::size_t& next,
+                       std::optional<io::Error>& error);
   io::Task<io::Result<>> begin_journals();
   io::Task<io::Result<>> write_list(bool with_older_runs);
   io::Task<io::Result<>> drain_older_journals(const std::vector<std::shared_ptr<Store>>& stores);
@@ -246,7 +250,30 @@ io::Task<io::Result<>> ShardFolder::load_partitions(JournalsFound journals) {
     if (!written) co_return written;
     any = true;
   }
-  for (const std::string& name : live) {
+  std::vector<std::string> names(live.begin(), live.end());
+  std::size_t next = 0;
+  std::optional<io::Error> error;
+  io::TaskGroup group(env_.executor);
+  for (std::size_t i = 0; i < std::min(kLoadsAtOnce, names.size()); ++i) {
+    group.spawn(load_some(names, journals, next, error));
+  }
+  co_await group.join();
+  if (error) co_return std::unexpected(std::move(*error));
+  for (const auto& [id, history] : journals.partitions) {
+    if (history.was_removed || removed.contains(id) || history.batches.empty()) continue;
+    env_.logger.warning(
+        "the journal has {} entries of topic id {} partition {}, which has no folder in {}",
+        history.entries, id.topic_id.to_string(), id.partition, settings_.path);
+    lost_folders_.insert(id);
+  }
+  if (any) co_return co_await env_.disk.sync_directory(settings_.path);
+  co_return io::Result<>();
+}
+
+io::Task<> ShardFolder::load_some(std::vector<std::string>& names, JournalsFound& journals,
+                                  std::size_t& next, std::optional<io::Error>& error) {
+  while (next < names.size() && !error) {
+    const std::string& name = names[next++];
     const auto directory = parse_partition_directory(name);
     auto metadata = co_await read_small_file(
         env_.disk, path(name) + "/" + std::string(kPartitionMetadataFile), kSmallFileBytesMax);
@@ -284,7 +311,10 @@ io::Task<io::Result<>> ShardFolder::load_partitions(JournalsFound journals) {
       history = {};
     }
     auto load = co_await load_partition(env_, std::move(what), std::move(history));
-    if (!load) co_return std::unexpected(std::move(load.error()));
+    if (!load) {
+      if (!error) error = std::move(load.error());
+      co_return;
+    }
     report_.scanned_bytes += load->scanned_bytes;
     report_.cut_bytes += load->cut_bytes;
     if (load->cut_bytes > 0) report_.was_lossy = report_.was_lossy || is_kafkas_;
@@ -295,15 +325,6 @@ io::Task<io::Result<>> ShardFolder::load_partitions(JournalsFound journals) {
     has_tails_ = has_tails_ || !load->partition.tail.empty();
     found_.emplace(id, std::move(load->partition));
   }
-  for (const auto& [id, history] : journals.partitions) {
-    if (history.was_removed || removed.contains(id) || history.batches.empty()) continue;
-    env_.logger.warning(
-        "the journal has {} entries of topic id {} partition {}, which has no folder in {}",
-        history.entries, id.topic_id.to_string(), id.partition, settings_.path);
-    lost_folders_.insert(id);
-  }
-  if (any) co_return co_await env_.disk.sync_directory(settings_.path);
-  co_return io::Result<>();
 }
 
 io::Task<io::Result<>> ShardFolder::begin_journals() {

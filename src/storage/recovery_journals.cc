@@ -1,6 +1,7 @@
 #include "storage/recovery_journals.h"
 
 #include <algorithm>
+#include <cstring>
 #include <fmt/format.h>
 #include <set>
 #include <tuple>
@@ -15,6 +16,7 @@ namespace ottla::storage {
 namespace {
 
 constexpr std::size_t kListFileBytesMax = 64 * 1024;
+constexpr std::size_t kReadsAtOnce = 4;
 
 std::unexpected<io::Error> refusal(std::string message) {
   return std::unexpected(io::Error{io::ErrorKind::invalid, std::move(message)});
@@ -33,13 +35,14 @@ std::optional<std::string_view> value_of(std::string_view line, std::string_view
   return line.substr(key.size() + 2);
 }
 
-io::Task<io::Result<Slice>> read_whole(io::Disk& disk, std::string path) {
-  auto file = co_await disk.open(path, {});
+// At most the first `bytes_max` bytes. Direct: what a journal holds is not in the page cache.
+io::Task<io::Result<Slice>> read_begin(io::Disk& disk, std::string path, std::uint64_t bytes_max) {
+  auto file = co_await disk.open(path, {.direct = true});
   if (!file) co_return std::unexpected(std::move(file.error()));
   auto size = (*file)->size_bytes();
   if (!size) co_return std::unexpected(std::move(size.error()));
   if (*size > kJournalFileBytesMax) co_return refusal(path + " is too long for a journal");
-  Slice bytes = Slice::allocate(*size);
+  Slice bytes = aligned_memory(journal_align(std::min(*size, bytes_max)));
   auto read = co_await (*file)->read(0, bytes.mutable_view());
   if (!read) co_return std::unexpected(std::move(read.error()));
   co_return bytes.subslice(0, *read);
@@ -59,6 +62,20 @@ bool has_entries_of(ByteView file, std::uint64_t sequence) {
     if (load_big<std::uint64_t>(frame + 32) + 1 >= sequence && !rest.empty()) return true;
   }
   return false;
+}
+
+io::Task<> read_files(io::Disk& disk, std::string directory, std::vector<FoundFile>& files,
+                      std::size_t& next, std::optional<io::Error>& error) {
+  while (next < files.size() && !error) {
+    FoundFile& file = files[next++];
+    auto bytes = co_await read_begin(disk, directory + "/" + file.name, kJournalFileBytesMax);
+    if (!bytes) {
+      if (!error) error = std::move(bytes.error());
+      co_return;
+    }
+    file.bytes = std::move(*bytes);
+    file.content = read_journal(file.bytes, file.header);
+  }
 }
 
 // Entries of one shard in one run, oldest first, judged: those that were durable and those that
@@ -113,11 +130,16 @@ io::Task<io::Result<>> secure_last_group(io::Disk& disk, std::string directory,
   if (last == chain.rend()) co_return io::Result<>();
   const JournalFrame& frame = (*last)->content.entries.back().frame;
   const std::uint64_t end = frame.position + frame.total_bytes();
-  const ByteView bytes = (*last)->bytes.view().first(end);
-  Bytes content(bytes.begin(), bytes.end());
-  content.resize(journal_align(end));
-  co_return co_await write_file_atomically(disk, std::move(directory), (*last)->name,
-                                           std::move(content));
+  Slice bytes = (*last)->bytes.subslice(0, journal_align(end));
+  std::memset(bytes.mutable_data() + end, 0, bytes.size() - end);
+  const std::string path = directory + "/" + (*last)->name;
+  const std::string temporary = path + std::string(kTemporarySuffix);
+  auto file = co_await disk.open(temporary,
+                                 {.write = true, .create = true, .truncate = true, .direct = true});
+  if (!file) co_return std::unexpected(std::move(file.error()));
+  if (auto done = co_await (*file)->write_synced(0, bytes); !done) co_return done;
+  if (auto done = co_await disk.rename(temporary, path); !done) co_return done;
+  co_return co_await disk.sync_directory(directory);
 }
 
 void apply(PartitionHistory& history, const JournalEntry& entry, const Slice& file,
@@ -236,17 +258,20 @@ io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string dire
     std::string fault;
   };
   std::vector<Unreadable> unreadable;
+  std::map<std::pair<std::uint64_t, std::uint32_t>, std::uint64_t> first_needed_of;  // run, shard
   for (const io::DirectoryEntry& entry : *entries) {
     const auto name = parse_journal_file_name(entry.name);
     if (!name) continue;
     found.files.push_back(entry.name);
     found.last_sequence = std::max(found.last_sequence, name->sequence);
-    auto bytes = co_await read_whole(env.disk, directory + "/" + entry.name);
-    if (!bytes) co_return std::unexpected(std::move(bytes.error()));
+    auto begin = co_await read_begin(env.disk, directory + "/" + entry.name, kJournalHeaderBytes);
+    if (!begin) co_return std::unexpected(std::move(begin.error()));
     FoundFile file;
     file.name = entry.name;
-    auto header = parse_journal_header(*bytes);
+    auto header = parse_journal_header(*begin);
     if (!header) {
+      auto bytes = co_await read_begin(env.disk, directory + "/" + entry.name, entry.size_bytes);
+      if (!bytes) co_return std::unexpected(std::move(bytes.error()));
       if (has_entries_of(*bytes, name->sequence)) {
         unreadable.push_back({entry.name, *name, header.error().message});
       }
@@ -270,10 +295,21 @@ io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string dire
                       kJournalListFile);
       continue;
     }
-    file.bytes = std::move(*bytes);
-    file.content = read_journal(file.bytes, file.header);
+    auto& first_needed = first_needed_of[{file.header.run, file.header.shard}];
+    first_needed = std::max(first_needed, file.header.first_needed);
     files.push_back(std::move(file));
   }
+  std::erase_if(files, [&](const FoundFile& file) {
+    return file.header.sequence < first_needed_of[{file.header.run, file.header.shard}];
+  });
+  std::size_t next = 0;
+  std::optional<io::Error> error;
+  io::TaskGroup group(env.executor);
+  for (std::size_t i = 0; i < std::min(kReadsAtOnce, files.size()); ++i) {
+    group.spawn(read_files(env.disk, directory, files, next, error));
+  }
+  co_await group.join();
+  if (error) co_return std::unexpected(std::move(*error));
   std::sort(files.begin(), files.end(), [](const FoundFile& a, const FoundFile& b) {
     return std::tie(a.header.run, a.header.shard, a.header.sequence) <
            std::tie(b.header.run, b.header.shard, b.header.sequence);

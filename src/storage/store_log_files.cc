@@ -14,9 +14,10 @@ namespace ottla::storage {
 
 namespace {
 
-// An active segment's indexes are saved each time it has grown by this: what a start after a crash
-// reads again.
-constexpr std::uint64_t kSaveIndexesEveryBytes = 32ull << 20;
+// An active segment's indexes are saved each time it has grown by this, or by a part of its size:
+// what a start after a crash reads again, against what is written again each time.
+constexpr std::uint64_t kSaveIndexesEveryBytes = 8ull << 20;
+constexpr std::uint64_t kSaveIndexesEveryPart = 32;
 // Handed to a writer at once.
 constexpr std::size_t kWriteBytes = 1ull << 20;
 constexpr std::size_t kWritePieces = 4096;
@@ -254,7 +255,9 @@ io::Task<io::Result<>> StoredLog::sync() {
   if (!snapshots) co_return snapshots;
   const std::shared_ptr<StoredSegment> stored = segments_.back();
   const std::uint64_t bytes = stored->readable_bytes;
-  if (stored->segment.has_indexes() && bytes >= indexes_saved_bytes_ + kSaveIndexesEveryBytes) {
+  if (stored->segment.has_indexes() &&
+      bytes >=
+          indexes_saved_bytes_ + std::max(kSaveIndexesEveryBytes, bytes / kSaveIndexesEveryPart)) {
     indexes_saved_bytes_ = bytes;
     co_return co_await save_indexes_up_to(*stored, end);
   }
