@@ -1,5 +1,6 @@
 #include "consensus/format.h"
 
+#include <algorithm>
 #include <array>
 #include <fmt/format.h>
 
@@ -38,6 +39,33 @@ io::Task<io::Result<>> check_no_metadata_log(io::Disk& disk, std::string metadat
   co_return io::Result<>{};
 }
 
+// Kafka's tool leaves to the first start what ours writes at once: the metadata partition's id, and
+// its folder where the voters stand in the configuration only.
+io::Task<io::Result<>> complete_format(io::Disk& disk, std::string log_dir,
+                                       std::string metadata_dir) {
+  auto there = co_await disk.list(log_dir);
+  if (!there) co_return std::unexpected(there.error());
+  const auto is_partition = [](const io::DirectoryEntry& entry) { return entry.is_directory; };
+  const auto has = [](const std::vector<io::DirectoryEntry>& entries, std::string_view name) {
+    return std::ranges::find(entries, name, &io::DirectoryEntry::name) != entries.end();
+  };
+  if (!has(*there, storage::kBootstrapCheckpointFile)) co_return io::Result<>{};
+  auto metadata = co_await disk.list(metadata_dir);
+  if (!metadata && metadata.error().kind != io::ErrorKind::not_found)
+    co_return std::unexpected(metadata.error());
+  if (!metadata) {
+    // with partitions but without metadata it is a broker's folder
+    if (std::ranges::any_of(*there, is_partition)) co_return io::Result<>{};
+    if (auto made = co_await make_directory_if_missing(disk, metadata_dir); !made) co_return made;
+    if (auto synced = co_await disk.sync_directory(log_dir); !synced) co_return synced;
+  } else if (has(*metadata, storage::kPartitionMetadataFile) || has(*metadata, kQuorumStateFile)) {
+    co_return io::Result<>{};
+  }
+  co_return co_await storage::write_file_atomically(
+      disk, metadata_dir, std::string(storage::kPartitionMetadataFile),
+      to_bytes(storage::serialize_partition_metadata(Uuid{0, 1})));
+}
+
 // Of the folder that holds `path`: the name of a new folder is durable only with it.
 std::string parent_of(const std::string& path) {
   const auto end = path.find_last_not_of('/');
@@ -57,10 +85,10 @@ io::Task<io::Result<>> format_if_empty(io::Env& env, std::string log_dir, Format
   }
   const auto known =
       co_await disk.status(log_dir + "/" + std::string(storage::kMetaPropertiesFile));
-  if (known) co_return io::Result<>{};
+  const std::string metadata_dir = log_dir + "/" + std::string(storage::kMetadataTopic) + "-0";
+  if (known) co_return co_await complete_format(disk, log_dir, metadata_dir);
   if (known.error().kind != io::ErrorKind::not_found) co_return std::unexpected(known.error());
 
-  const std::string metadata_dir = log_dir + "/" + std::string(storage::kMetadataTopic) + "-0";
   if (auto empty = co_await check_no_metadata_log(disk, metadata_dir); !empty) co_return empty;
   const Uuid directory_id = env.random.uuid();
   if (options.cluster_id.empty()) options.cluster_id = env.random.uuid().to_string();

@@ -161,6 +161,37 @@ TEST(Format, AFolderThatHasItsPropertiesIsLeftAlone) {
   EXPECT_EQ(node.disk().content(kFolder + "/meta.properties"), properties);
 }
 
+// Kafka's tool leaves partition.metadata to the first start, and with voters in the configuration
+// the whole folder.
+TEST(Format, WhatKafkasFormatterLeavesIsCompleted) {
+  const std::string id_file = kMetadataFolder + "/partition.metadata";
+  for (const bool has_voters : {true, false}) {
+    io::sim::World world({.seed = 3});
+    io::sim::Node& node = world.add_node("b1");
+    const Bytes properties = read_vector("meta.properties");
+    node.disk().put(kFolder + "/meta.properties", properties);
+    node.disk().put(kFolder + "/bootstrap.checkpoint", read_vector("bootstrap.checkpoint"));
+    if (has_voters) node.disk().put(kInitialCheckpoint, read_vector(file_name({0, 0})));
+    ASSERT_EQ(run(world, node), 0);
+    ASSERT_TRUE(node.disk().durable_content(id_file));
+    EXPECT_TRUE(node.disk().is_name_durable(id_file));
+    EXPECT_THAT(std::string(as_text(*node.disk().content(id_file))),
+                HasSubstr("topic_id: AAAAAAAAAAAAAAAAAAAAAQ"));
+    EXPECT_EQ(node.disk().content(kFolder + "/meta.properties"), properties);
+    EXPECT_EQ(node.disk().exists(kInitialCheckpoint), has_voters);
+  }
+}
+
+TEST(Format, ABrokersFolderGetsNoMetadata) {
+  io::sim::World world({.seed = 3});
+  io::sim::Node& node = world.add_node("b1");
+  node.disk().put(kFolder + "/meta.properties", read_vector("meta.properties"));
+  node.disk().put(kFolder + "/bootstrap.checkpoint", read_vector("bootstrap.checkpoint"));
+  node.disk().make_directories(kFolder + "/topic-0");
+  ASSERT_EQ(run(world, node), 0);
+  EXPECT_FALSE(node.disk().exists(kMetadataFolder));
+}
+
 TEST(Format, AMetadataLogWithoutPropertiesIsNotFormattedOver) {
   for (const std::string name : {"quorum-state", "00000000000000000000.log"}) {
     io::sim::World world({.seed = 3});

@@ -118,6 +118,7 @@ struct Image {
   std::string cluster_id;
   std::map<std::string, std::int16_t>
       features;  // finalized levels; kraft.version is not among them
+  std::int16_t kraft_version = 0;  // of the quorum, from control records
   std::map<NodeId, BrokerImage> brokers;
   std::shared_ptr<const TopicsImage> topics;    // never null
   std::shared_ptr<const ConfigsImage> configs;  // never null

@@ -22,6 +22,9 @@ class ImageBuilder {
   // never.
   std::expected<void, std::string> apply(Record record);
 
+  // Stands in control records, which are not applied here.
+  void set_kraft_version(std::int16_t version) { image_.kraft_version = version; }
+
   // Whether a transaction of records is open: there is nothing to publish until its end.
   bool is_in_transaction() const { return pending_.has_value(); }
   bool has_changes() const { return changed_; }

@@ -138,7 +138,16 @@ io::Result<> Observer::apply(const Slice& batches, Offset high_watermark) {
     if (!wire::crc_matches(batch.bytes))
       return std::unexpected(
           io::Error{io::ErrorKind::input_output, "a batch of the metadata log has a wrong CRC"});
-    if (!batch.header.is_control()) {
+    if (batch.header.is_control()) {
+      wire::RecordCursor records(batch.records(), batch.header.record_count);
+      for (wire::Record record; records.next(record);) {
+        if (auto taken = consensus::apply_control_record(record, voters_); !taken) {
+          return std::unexpected(
+              invalid(fmt::format("offset {}: {}", batch.header.base_offset, taken.error())));
+        }
+      }
+      builder_.set_kraft_version(voters_.kraft_version);
+    } else {
       wire::RecordCursor records(batch.records(), batch.header.record_count);
       for (wire::Record record; records.next(record);) {
         const Offset offset = wire::record_offset(batch.header, record);
@@ -212,6 +221,8 @@ io::Task<io::Result<>> Observer::load_snapshot(rpc::Client& client, Offset end_o
   auto content = consensus::parse_snapshot(Slice::copy_of(file));
   if (!content) co_return std::unexpected(invalid("the controller's snapshot: " + content.error()));
   builder_ = ImageBuilder(empty_image(options_.cluster_id));
+  voters_ = content->voters.value_or(consensus::VoterSet{.kraft_version = 0, .voters = {}});
+  builder_.set_kraft_version(voters_.kraft_version);
   for (const Slice& value : content->records) {
     auto decoded = decode_record(value);
     if (!decoded)

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "consensus/snapshot.h"
 #include "io/env.h"
 #include "metadata/controller_link.h"
 #include "metadata/image_builder.h"
@@ -52,6 +53,7 @@ class Observer {
   Publish publish_;
   ControllerChannel channel_;
   ImageBuilder builder_;
+  consensus::VoterSet voters_{.kraft_version = 0, .voters = {}};  // as the log has told so far
   ImagePtr image_;
   Provenance last_;
   Offset fetch_offset_ = 0;

@@ -82,7 +82,10 @@ class ObserverTest : public ShellTest {
   bool is_level() const {
     return is_serving() && seen.image && seen.image->provenance.offset == state().provenance.offset;
   }
-  void expect_same_state() { EXPECT_EQ(bytes_of(*seen.image), bytes_of(state())); }
+  void expect_same_state() {
+    EXPECT_EQ(bytes_of(*seen.image), bytes_of(state()));
+    EXPECT_EQ(seen.image->kraft_version, 1);
+  }
 
   // Makes topics one after the other, from a third machine.
   io::Task<int> make_topics(io::Env& env, int from, int to, std::int32_t partitions) {

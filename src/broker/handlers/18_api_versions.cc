@@ -15,8 +15,6 @@ namespace {
 
 constexpr std::int16_t kClientNameFrom = 3;
 constexpr std::int16_t kZeroLevelsFrom = 4;
-constexpr std::int16_t kKraftLevel =
-    1;  // of every cluster that this version formats; it stands in control records
 
 // [a-zA-Z0-9] at both ends, and - and . between (KIP-511).
 bool is_software_name(const std::string& text) {
@@ -72,7 +70,7 @@ void handle_api_versions(RequestContext context) {
       finalized.min_version_level = level;
     };
     for (const auto& [name, level] : image->features) add(name, level);
-    add(metadata::kKraftVersion, kKraftLevel);
+    add(metadata::kKraftVersion, image->kraft_version);
   }
   context.answer(response);
 }

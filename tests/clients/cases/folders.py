@@ -6,8 +6,8 @@ import os
 
 from cases import java
 from harness import records, wire
-from harness.server import Kafka, copy_of
-from harness.target import PROJECT, await_leaders, output_of
+from harness.server import Kafka, copy_of, free_port
+from harness.target import PROJECT, await_leaders, make_topic, output_of
 
 TOOL_SECONDS_MAX = 180
 TIMES_MAX = 10  # of a partition: timestamps whose offsets are compared
@@ -38,6 +38,7 @@ def run(target, group, report):
             lambda: take_over(target, clean=True),
         ),
         ("transactions that a real Kafka wrote, killed", lambda: take_over(target, clean=False)),
+        ("a folder that Kafka's tool has formatted", lambda: first_start(target)),
     ):
         if report.wants_case(group, name):
             report.run_one(group, name, case)
@@ -350,3 +351,47 @@ def write_transactions(target, clean):
         kafka.kill()
     assert os.path.exists(kafka.log_dir / ".kafka_cleanshutdown") == clean
     return kafka.log_dir, before
+
+
+def first_start(target):
+    """Formatted and never started: whoever starts on it begins a cluster with the levels that the
+    tool was told."""
+    port = free_port()
+    for name, arguments, levels in (
+        ("plain", ["--standalone"], {"transaction.version": 2, "eligible.leader.replicas.version": 1}),
+        ("levels", ["--standalone", "--feature", "transaction.version=1"], {"transaction.version": 1}),
+        (
+            "no-elr",
+            ["--standalone", "--feature", "eligible.leader.replicas.version=0"],
+            {"eligible.leader.replicas.version": None},
+        ),
+        ("voters", [], {"metadata.version": 30, "kraft.version": None}),
+    ):
+        if name == "voters" and target.kind == "kafka":
+            continue  # tools/peer knows no voters in the configuration
+        folder = target.folder / f"formatted-{name}"
+        quorum = "voters=1@" if name == "voters" else "bootstrap.servers="
+        properties = target.scratch_file(
+            f"process.roles=broker,controller\nnode.id=1\nlog.dirs={folder}\n"
+            f"listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{port + 1000}\n"
+            f"controller.listener.names=CONTROLLER\n"
+            f"controller.quorum.{quorum}127.0.0.1:{port + 1000}\n".encode()
+        )
+        tool = [PROJECT / "tools/peer", "tool", "kafka.tools.StorageTool", "format"]
+        cluster = "5L6g3nShT-eMCtK--X86sw"
+        output_of([*tool, *arguments, "-t", cluster, "-c", properties], timeout_seconds=TOOL_SECONDS_MAX)
+        server = target.new_server(adopt=folder)
+        server.start()
+        try:
+            make_topic(server.bootstrap, "first")
+            answer = wire.ask(
+                server.bootstrap,
+                wire.ApiVersionsRequest(client_software_name="t", client_software_version="1"),
+                4,
+            )
+            found = {one.name: one.max_version_level for one in answer.finalized_features}
+            assert {key: found.get(key) for key in levels} == levels, (name, found)
+            about = wire.ask(server.bootstrap, wire.DescribeClusterRequest(), 1)
+            assert about.cluster_id == cluster, about
+        finally:
+            server.stop()
