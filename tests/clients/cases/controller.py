@@ -1,5 +1,5 @@
-"""A controller's own port, asked by a program that plays brokers: registration, heartbeats, producer
-ids, topics, envelopes, the quorum, and the log itself.
+"""A controller's own port, asked by a program that plays brokers: registration, heartbeats,
+producer ids, topics, envelopes, the quorum, and the log itself.
 
 Every step is a request; what is compared is its answer and the metadata records that it caused, in
 all versions and with bad inputs. What Apache Kafka 4.3.1 answers is recorded beside this file
@@ -56,7 +56,6 @@ NUMBERED = {  # key of a field -> the word for its values: equal values have equ
 }
 OFFSETS = ("highWatermark", "logEndOffset", "logStartOffset", "finalizedFeaturesEpoch", "endOffset")
 TIMES = ("lastFetchTimestamp", "lastCaughtUpTimestamp")
-PORTS = ("port",)
 
 
 class Names:
@@ -64,7 +63,7 @@ class Names:
         self.known = {}
 
     def name(self, word, value):
-        if value in (-1, NO_ID, METADATA_ID, "AAAAAAAAAAAAAAAAAAAAAQ"):
+        if value in (-1, NO_ID, METADATA_ID):
             return value
         of_word = self.known.setdefault(word, {})
         return of_word.setdefault(value, f"{word} {len(of_word) + 1}")
@@ -160,7 +159,8 @@ class Script:
 
     def register(self, name, broker, incarnation=1, version=4, **changes):
         body = self.registration(broker, incarnation, **changes)
-        for field, since in (("logDirs", 2), ("previousBrokerEpoch", 3), ("isMigratingZkBroker", 1)):
+        since_version = {"isMigratingZkBroker": 1, "logDirs": 2, "previousBrokerEpoch": 3}
+        for field, since in since_version.items():
             if version < since:
                 body.pop(field)
         body.pop("cordonedLogDirs")
@@ -422,9 +422,7 @@ def script_topics(s):
     delete(s, "by an unknown id", {"name": None, "topicId": uuid(6, 6)})
     delete(s, "by no id", {"name": None, "topicId": NO_ID})
     delete(s, "by both", {"name": "p", "topicId": uuid(6, 6)})
-    made = next(
-        one for one in create(s, "with an id", placed("i", [401]))["topics"]
-    )["topicId"]
+    made = create(s, "with an id", placed("i", [401]))["topics"][0]["topicId"]
     delete(s, "by name and again by id", "i", {"name": None, "topicId": made})
     delete(s, "by id twice", {"name": None, "topicId": made}, {"name": None, "topicId": made})
     delete(s, "by id", {"name": None, "topicId": made})

@@ -10,6 +10,7 @@ from harness.server import Kafka, copy_of, free_port
 from harness.target import PROJECT, await_leaders, make_topic, output_of
 
 TOOL_SECONDS_MAX = 180
+ELR = "eligible.leader.replicas.version"
 TIMES_MAX = 10  # of a partition: timestamps whose offsets are compared
 Answers = collections.namedtuple(
     "Answers", "log high_watermark last_stable_offset log_start aborted offsets"
@@ -358,13 +359,9 @@ def first_start(target):
     tool was told."""
     port = free_port()
     for name, arguments, levels in (
-        ("plain", ["--standalone"], {"transaction.version": 2, "eligible.leader.replicas.version": 1}),
-        ("levels", ["--standalone", "--feature", "transaction.version=1"], {"transaction.version": 1}),
-        (
-            "no-elr",
-            ["--standalone", "--feature", "eligible.leader.replicas.version=0"],
-            {"eligible.leader.replicas.version": None},
-        ),
+        ("plain", ["--standalone"], {"transaction.version": 2, ELR: 1}),
+        ("tv1", ["--standalone", "--feature", "transaction.version=1"], {"transaction.version": 1}),
+        ("no-elr", ["--standalone", "--feature", f"{ELR}=0"], {ELR: None}),
         ("voters", [], {"metadata.version": 30, "kraft.version": None}),
     ):
         if name == "voters" and target.kind == "kafka":
@@ -379,7 +376,8 @@ def first_start(target):
         )
         tool = [PROJECT / "tools/peer", "tool", "kafka.tools.StorageTool", "format"]
         cluster = "5L6g3nShT-eMCtK--X86sw"
-        output_of([*tool, *arguments, "-t", cluster, "-c", properties], timeout_seconds=TOOL_SECONDS_MAX)
+        command = [*tool, *arguments, "-t", cluster, "-c", properties]
+        output_of(command, timeout_seconds=TOOL_SECONDS_MAX)
         server = target.new_server(adopt=folder)
         server.start()
         try:

@@ -59,7 +59,8 @@ final class Talk {
 
     static void run(String address) throws Exception {
         Talk talk = new Talk(address);
-        BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        BufferedReader in =
+            new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line; (line = in.readLine()) != null;) {
             System.out.println(MAPPER.writeValueAsString(talk.obey(MAPPER.readTree(line))));
             System.out.flush();
@@ -160,8 +161,8 @@ final class Talk {
             socket.setSoTimeout(ANSWER_MS_MAX);
         }
         DataOutputStream out = new DataOutputStream(socket.getOutputStream());
-        byte[] whole = ByteBuffer.allocate(4 + frame.length).putInt(frame.length).put(frame).array();
-        out.write(whole);
+        ByteBuffer whole = ByteBuffer.allocate(4 + frame.length);
+        out.write(whole.putInt(frame.length).put(frame).array());
         DataInputStream in = new DataInputStream(socket.getInputStream());
         byte[] answer = new byte[in.readInt()];
         in.readFully(answer);

@@ -1,0 +1,551 @@
+// The errors of each API of clients, on a whole node of two shards in the simulator. What works is
+// asserted by the tests with other projects' clients; here stands what is refused, and how.
+#include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "broker/node.h"
+#include "io/sim/world.h"
+#include "metadata/features.h"
+#include "rpc/client.h"
+#include "wire/errors.h"
+#include "wire/messages/api_versions_request.h"
+#include "wire/messages/api_versions_response.h"
+#include "wire/messages/create_topics_request.h"
+#include "wire/messages/create_topics_response.h"
+#include "wire/messages/delete_topics_request.h"
+#include "wire/messages/delete_topics_response.h"
+#include "wire/messages/describe_cluster_request.h"
+#include "wire/messages/describe_cluster_response.h"
+#include "wire/messages/describe_configs_request.h"
+#include "wire/messages/describe_configs_response.h"
+#include "wire/messages/describe_topic_partitions_request.h"
+#include "wire/messages/describe_topic_partitions_response.h"
+#include "wire/messages/fetch_request.h"
+#include "wire/messages/fetch_response.h"
+#include "wire/messages/find_coordinator_request.h"
+#include "wire/messages/find_coordinator_response.h"
+#include "wire/messages/init_producer_id_request.h"
+#include "wire/messages/init_producer_id_response.h"
+#include "wire/messages/list_offsets_request.h"
+#include "wire/messages/list_offsets_response.h"
+#include "wire/messages/metadata_request.h"
+#include "wire/messages/metadata_response.h"
+#include "wire/messages/offset_for_leader_epoch_request.h"
+#include "wire/messages/offset_for_leader_epoch_response.h"
+#include "wire/messages/produce_request.h"
+#include "wire/messages/produce_response.h"
+#include "wire/record.h"
+#include "wire/record_batch.h"
+
+namespace ottla::broker {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using wire::ErrorCode;
+
+constexpr Uuid kNoSuchId{6, 6};
+
+std::int16_t number(ErrorCode code) { return static_cast<std::int16_t>(code); }
+
+class HandlersTest : public ::testing::Test {
+ protected:
+  explicit HandlersTest(std::uint64_t seed = 3) : world({.seed = seed}) {
+    config.listeners = {{.name = "PLAINTEXT", .bind = {"", 9092}}};
+    config.log_dir = "data";
+    config.num_partitions = 2;
+  }
+  void SetUp() override { start(); }
+
+  void start() {
+    meeting = make_meeting_point(config, {.on_ready = [this](const NodeReady&) { ready = true; }});
+    node.start(2, [this](io::Env& env) { return run_node(env, meeting); });
+    ASSERT_TRUE(world.run_until([&] { return ready; }, 60s)) << world.report();
+    connect();
+  }
+  void connect() {
+    client = nullptr;
+    if (machine.is_running()) {
+      machine.stop();
+      ASSERT_TRUE(world.run_until([&] { return !machine.is_running(); }, 60s));
+    }
+    machine.start(1, [this](io::Env& env) { return hold(env); });
+    ASSERT_TRUE(world.run_until([&] { return client != nullptr; }, 60s)) << world.report();
+  }
+  io::Task<int> hold(io::Env& env) {
+    auto held = co_await rpc::Client::connect(env, {"b1", 9092}, "test");
+    if (!held) co_return 1;
+    io::TaskGroup group(env.executor);
+    tasks = &group;
+    client = held->get();
+    co_await env.stop.wait();
+    client = nullptr;
+    co_await (*held)->close();
+    co_await group.join();
+    co_return 0;
+  }
+
+  template <class Response, class Request>
+  static io::Task<void> call(rpc::Client& to, Request request, std::int16_t version,
+                             std::optional<io::Result<Response>>& answer) {
+    answer.emplace(co_await to.call<Response>(std::move(request), version, 20s));
+  }
+  static io::Task<void> send_only(rpc::Client& to, Gather frame, bool& sent) {
+    (void)co_await to.send_only(std::move(frame));
+    sent = true;
+  }
+  // The answer, or why there is none.
+  template <class Response, class Request>
+  io::Result<Response> try_ask(Request request, std::int16_t version) {
+    std::optional<io::Result<Response>> answer;
+    machine.process()->post(0, [this, request = std::move(request), version, &answer]() mutable {
+      tasks->spawn(call<Response>(*client, std::move(request), version, answer));
+    });
+    EXPECT_TRUE(world.run_until([&] { return answer.has_value(); }, 60s)) << world.report();
+    return std::move(*answer);
+  }
+  template <class Response, class Request>
+  Response ask(Request request, std::int16_t version) {
+    auto answer = try_ask<Response>(std::move(request), version);
+    EXPECT_TRUE(answer.has_value()) << answer.error().message << world.report();
+    return answer ? std::move(*answer) : Response{};
+  }
+
+  Uuid make_topic(const std::string& name, std::int32_t partitions = 2) {
+    wire::CreateTopicsRequest request;
+    request.timeout_ms = 10'000;
+    auto& topic = request.topics.emplace_back();
+    topic.name = name;
+    topic.num_partitions = partitions;
+    topic.replication_factor = -1;
+    const auto answer = ask<wire::CreateTopicsResponse>(request, 7);
+    EXPECT_EQ(answer.topics.at(0).error_code, 0) << answer.topics[0].error_message.value_or("");
+    return answer.topics.at(0).topic_id;
+  }
+  static Slice batch_of(std::size_t value_bytes) {
+    wire::RecordBatchBuilder builder({});
+    const Bytes value(value_bytes, 'v');
+    builder.append({.timestamp = 1000, .value = ByteView(value)});
+    return *builder.build();
+  }
+  wire::ProduceRequest produce_request(const std::string& topic, std::int32_t partition,
+                                       std::int16_t acks = -1, Slice batch = batch_of(10)) {
+    wire::ProduceRequest request;
+    request.acks = acks;
+    request.timeout_ms = 5000;
+    auto& data = request.topic_data.emplace_back();
+    data.name = topic;
+    auto& part = data.partition_data.emplace_back();
+    part.index = partition;
+    part.records = wire::Records(std::move(batch));
+    return request;
+  }
+  wire::ProduceResponse::PartitionProduceResponse produce(const wire::ProduceRequest& request,
+                                                          std::int16_t version = 12) {
+    return ask<wire::ProduceResponse>(request, version).responses.at(0).partition_responses.at(0);
+  }
+  wire::FetchRequest fetch_request(const std::string& topic, std::int32_t partition, Offset from) {
+    wire::FetchRequest request;
+    request.session_epoch = -1;
+    request.max_bytes = 1 << 20;
+    request.min_bytes = 1;
+    auto& wanted = request.topics.emplace_back();
+    wanted.topic = topic;
+    auto& part = wanted.partitions.emplace_back();
+    part.partition = partition;
+    part.fetch_offset = from;
+    part.partition_max_bytes = 1 << 20;
+    return request;
+  }
+  wire::FetchResponse::PartitionData fetch(const wire::FetchRequest& request,
+                                           std::int16_t version = 12) {
+    return ask<wire::FetchResponse>(request, version).responses.at(0).partitions.at(0);
+  }
+
+  io::sim::World world;
+  io::sim::Node& node = world.add_node("b1");
+  io::sim::Node& machine = world.add_node("c1");
+  NodeConfig config;
+  std::shared_ptr<NodeMeetingPoint> meeting;
+  bool ready = false;
+  io::TaskGroup* tasks = nullptr;
+  rpc::Client* client = nullptr;
+};
+
+TEST_F(HandlersTest, Produce) {
+  const Uuid id = make_topic("t");
+  EXPECT_EQ(produce(produce_request("t", 0)).error_code, 0);
+  for (const auto& [topic, partition] : {std::pair{"none", 0}, {"t", 2}, {"t", -1}}) {
+    const auto refused = produce(produce_request(topic, partition));
+    EXPECT_EQ(refused.error_code, number(ErrorCode::unknown_topic_or_partition));
+    EXPECT_EQ(refused.base_offset, -1);
+  }
+  auto by_id = produce_request("", 0);
+  by_id.topic_data[0].topic_id = kNoSuchId;
+  EXPECT_EQ(produce(by_id, 13).error_code, number(ErrorCode::unknown_topic_id));
+  by_id.topic_data[0].topic_id = id;
+  EXPECT_EQ(produce(by_id, 13).base_offset, 1);
+  for (const std::int16_t acks : {2, -2})
+    EXPECT_EQ(produce(produce_request("t", 0, acks)).error_code,
+              number(ErrorCode::invalid_required_acks));
+  Slice flipped = Slice::copy_of(batch_of(10));
+  flipped.mutable_view()[65] ^= 1;
+  EXPECT_EQ(produce(produce_request("t", 0, 1, flipped)).error_code,
+            number(ErrorCode::corrupt_message));
+  EXPECT_EQ(produce(produce_request("t", 0, 1, batch_of(2 << 20))).error_code,
+            number(ErrorCode::message_too_large));
+  EXPECT_NE(produce(produce_request("t", 0, 1, Slice())).error_code, 0);
+  EXPECT_EQ(produce(produce_request("t", 0)).base_offset, 2);  // nothing refused was stored
+}
+
+// One part of a request that fails takes nothing from the others, whichever shards they are on.
+TEST_F(HandlersTest, ProducePartByPart) {
+  make_topic("many", 8);
+  auto request = produce_request("many", 0);
+  for (std::int32_t index = 1; index < 9; ++index) {
+    auto& part = request.topic_data[0].partition_data.emplace_back();
+    part.index = index;
+    part.records = wire::Records(batch_of(10));
+  }
+  const auto answer = ask<wire::ProduceResponse>(request, 12).responses.at(0);
+  ASSERT_THAT(answer.partition_responses, SizeIs(9));
+  for (std::int32_t index = 0; index < 9; ++index) {
+    const auto& part = answer.partition_responses[static_cast<std::size_t>(index)];
+    EXPECT_EQ(part.index, index);
+    EXPECT_EQ(part.error_code, index < 8 ? 0 : number(ErrorCode::unknown_topic_or_partition));
+  }
+}
+
+// With acks=0 there is no answer in which to say it: the connection ends.
+TEST_F(HandlersTest, ProduceWithoutAcknowledgement) {
+  make_topic("t");
+  const auto send = [&](const std::string& topic) {
+    bool sent = false;
+    machine.process()->post(0, [this, topic, &sent] {
+      const auto frame =
+          wire::request_frame(client->next_correlation(), "test", produce_request(topic, 0, 0), 12);
+      tasks->spawn(send_only(*client, *frame, sent));
+    });
+    EXPECT_TRUE(world.run_until([&] { return sent; }, 10s));
+    world.run_for(1s);
+  };
+  send("t");
+  EXPECT_TRUE(client->is_open());
+  EXPECT_EQ(fetch(fetch_request("t", 0, 0)).high_watermark, 1);
+  send("none");
+  EXPECT_FALSE(client->is_open());
+  connect();
+  EXPECT_EQ(fetch(fetch_request("t", 0, 0)).high_watermark, 1);
+}
+
+TEST_F(HandlersTest, Fetch) {
+  const Uuid id = make_topic("t");
+  produce(produce_request("t", 1));
+  EXPECT_EQ(fetch(fetch_request("t", 1, 0)).high_watermark, 1);
+  EXPECT_EQ(fetch(fetch_request("none", 0, 0)).error_code,
+            number(ErrorCode::unknown_topic_or_partition));
+  EXPECT_EQ(fetch(fetch_request("t", 7, 0)).error_code,
+            number(ErrorCode::unknown_topic_or_partition));
+  for (const Offset offset : {Offset{2}, Offset{-1}, Offset{1} << 50}) {
+    const auto out = fetch(fetch_request("t", 1, offset));
+    EXPECT_EQ(out.error_code, number(ErrorCode::offset_out_of_range)) << offset;
+    EXPECT_EQ(out.high_watermark, -1);
+    EXPECT_TRUE(out.records.empty());
+  }
+  auto request = fetch_request("t", 1, 0);
+  request.topics[0].partitions[0].current_leader_epoch = 5;
+  EXPECT_EQ(fetch(request).error_code, number(ErrorCode::unknown_leader_epoch));
+  request = fetch_request("", 1, 0);
+  request.topics[0].topic_id = kNoSuchId;
+  EXPECT_EQ(fetch(request, 13).error_code, number(ErrorCode::unknown_topic_id));
+  request.topics[0].topic_id = id;
+  EXPECT_EQ(fetch(request, 13).error_code, 0);
+  request.replica_state.replica_id = 5;  // no follower of this partition
+  EXPECT_EQ(fetch(request, 17).error_code, number(ErrorCode::unknown_leader_epoch));
+}
+
+TEST_F(HandlersTest, FetchSessions) {
+  make_topic("t");
+  auto request = fetch_request("t", 0, 0);
+  request.session_id = 77;
+  request.session_epoch = 1;
+  EXPECT_EQ(ask<wire::FetchResponse>(request, 12).error_code,
+            number(ErrorCode::fetch_session_id_not_found));
+  request.session_id = 0;
+  request.session_epoch = 0;
+  const auto opened = ask<wire::FetchResponse>(request, 12);
+  ASSERT_GT(opened.session_id, 0);
+  request.session_id = opened.session_id;
+  request.session_epoch = 9;
+  EXPECT_EQ(ask<wire::FetchResponse>(request, 12).error_code,
+            number(ErrorCode::invalid_fetch_session_epoch));
+}
+
+// A fetch that waits is answered when the node stops, and not after.
+TEST_F(HandlersTest, FetchIsNotHeldWhenTheNodeStops) {
+  make_topic("t");
+  auto request = fetch_request("t", 0, 0);
+  request.max_wait_ms = 60'000;
+  std::optional<io::Result<wire::FetchResponse>> answer;
+  machine.process()->post(
+      0, [&] { tasks->spawn(call<wire::FetchResponse>(*client, request, 12, answer)); });
+  world.run_for(2s);
+  EXPECT_FALSE(answer.has_value());
+  node.stop();
+  ASSERT_TRUE(world.run_until([&] { return answer.has_value(); }, 5s)) << world.report();
+  ASSERT_TRUE(answer->has_value());
+  EXPECT_EQ((*answer)->responses.at(0).partitions.at(0).error_code, 0);
+}
+
+TEST_F(HandlersTest, ListOffsets) {
+  make_topic("t");
+  produce(produce_request("t", 0));
+  const auto offset_of = [&](const std::string& topic, std::int32_t partition,
+                             std::int64_t timestamp, std::int16_t version = 10,
+                             LeaderEpoch epoch = -1) {
+    wire::ListOffsetsRequest request;
+    request.replica_id = -1;
+    auto& wanted = request.topics.emplace_back();
+    wanted.name = topic;
+    auto& part = wanted.partitions.emplace_back();
+    part.partition_index = partition;
+    part.timestamp = timestamp;
+    if (version >= 4) part.current_leader_epoch = epoch;
+    return ask<wire::ListOffsetsResponse>(request, version).topics.at(0).partitions.at(0);
+  };
+  EXPECT_EQ(offset_of("t", 0, -1).offset, 1);
+  EXPECT_EQ(offset_of("none", 0, -1).error_code, number(ErrorCode::unknown_topic_or_partition));
+  EXPECT_EQ(offset_of("t", 9, -1).error_code, number(ErrorCode::unknown_topic_or_partition));
+  EXPECT_EQ(offset_of("t", 0, -1, 10, 7).error_code, number(ErrorCode::unknown_leader_epoch));
+  EXPECT_EQ(offset_of("t", 0, -3, 6).error_code, number(ErrorCode::unsupported_version));
+  EXPECT_EQ(offset_of("t", 0, -99).error_code, number(ErrorCode::unsupported_version));
+  const auto none = offset_of("t", 0, 5'000'000'000'000);  // after all records
+  EXPECT_EQ(none.error_code, 0);
+  EXPECT_EQ(none.offset, -1);
+  EXPECT_EQ(offset_of("t", 0, 1000, 1).offset, 0);
+}
+
+TEST_F(HandlersTest, OffsetForLeaderEpoch) {
+  make_topic("t");
+  const auto end_of = [&](const std::string& topic, LeaderEpoch epoch, LeaderEpoch current = -1) {
+    wire::OffsetForLeaderEpochRequest request;
+    request.replica_id = -1;
+    auto& wanted = request.topics.emplace_back();
+    wanted.topic = topic;
+    auto& part = wanted.partitions.emplace_back();
+    part.leader_epoch = epoch;
+    part.current_leader_epoch = current;
+    return ask<wire::OffsetForLeaderEpochResponse>(request, 4).topics.at(0).partitions.at(0);
+  };
+  EXPECT_EQ(end_of("none", 0).error_code, number(ErrorCode::unknown_topic_or_partition));
+  EXPECT_EQ(end_of("t", 0, 3).error_code, number(ErrorCode::unknown_leader_epoch));
+  const auto to_come = end_of("t", 9);
+  EXPECT_EQ(to_come.error_code, 0);
+  EXPECT_EQ(to_come.end_offset, -1);
+}
+
+TEST_F(HandlersTest, Metadata) {
+  const Uuid id = make_topic("t");
+  const auto topic_of = [&](std::optional<std::string> name, Uuid by_id, bool create,
+                            std::int16_t version = 13) {
+    wire::MetadataRequest request;
+    request.topics.emplace().emplace_back().name = std::move(name);
+    request.topics->back().topic_id = by_id;
+    request.allow_auto_topic_creation = create;
+    return ask<wire::MetadataResponse>(request, version).topics.at(0);
+  };
+  EXPECT_EQ(topic_of("none", {}, false).error_code, number(ErrorCode::unknown_topic_or_partition));
+  EXPECT_EQ(topic_of("a/b", {}, true).error_code, number(ErrorCode::invalid_topic_exception));
+  EXPECT_EQ(topic_of("", {}, true).error_code, number(ErrorCode::invalid_topic_exception));
+  EXPECT_EQ(topic_of(std::nullopt, kNoSuchId, true).error_code,
+            number(ErrorCode::unknown_topic_id));
+  EXPECT_EQ(topic_of(std::nullopt, id, false).name, "t");
+  EXPECT_EQ(topic_of("t", {}, false).partitions.size(), 2U);
+
+  const auto made = topic_of("made", {}, true);  // whoever asks by name may make it
+  EXPECT_EQ(made.error_code, 0);
+  EXPECT_THAT(made.partitions, SizeIs(2));
+  EXPECT_EQ(topic_of("__consumer_offsets", {}, true).error_code,
+            number(ErrorCode::unknown_topic_or_partition));
+
+  wire::MetadataRequest nothing;
+  EXPECT_THAT(ask<wire::MetadataResponse>(nothing, 12).topics, IsEmpty());
+  EXPECT_THAT(ask<wire::MetadataResponse>(nothing, 0).topics, SizeIs(2));  // all of them
+  nothing.topics = std::nullopt;
+  EXPECT_THAT(ask<wire::MetadataResponse>(nothing, 12).topics, SizeIs(2));
+}
+
+// Answered when this shard's image shows it, so a client that asks at once finds it, on whichever
+// shard it arrives; and by the same rule it is gone.
+TEST_F(HandlersTest, TopicsAreThereWhenTheAnswerIs) {
+  for (int i = 0; i < 40; ++i) {
+    const std::string name = "topic-" + std::to_string(i);
+    const Uuid id = make_topic(name, 4);
+    for (std::int32_t index = 0; index < 4; ++index)
+      ASSERT_EQ(produce(produce_request(name, index)).error_code, 0) << name << " " << index;
+    wire::DeleteTopicsRequest request;
+    request.timeout_ms = 10'000;
+    request.topics.emplace_back().name = name;
+    const auto gone = ask<wire::DeleteTopicsResponse>(request, 6).responses.at(0);
+    ASSERT_EQ(gone.error_code, 0);
+    EXPECT_EQ(gone.topic_id, id);
+    ASSERT_EQ(produce(produce_request(name, 0)).error_code,
+              number(ErrorCode::unknown_topic_or_partition));
+  }
+}
+
+TEST_F(HandlersTest, CreateAndDeleteTopics) {
+  make_topic("t");
+  wire::CreateTopicsRequest request;
+  request.timeout_ms = 10'000;
+  for (const std::string name : {"t", "a/b", "ok"}) {
+    auto& topic = request.topics.emplace_back();
+    topic.name = name;
+    topic.num_partitions = 1;
+    topic.replication_factor = 1;
+  }
+  request.validate_only = true;
+  std::map<std::string, int> errors;
+  for (const auto& topic : ask<wire::CreateTopicsResponse>(request, 7).topics)
+    errors[topic.name] = topic.error_code;
+  EXPECT_EQ(errors["t"], number(ErrorCode::topic_already_exists));
+  EXPECT_EQ(errors["a/b"], number(ErrorCode::invalid_topic_exception));
+  EXPECT_EQ(errors["ok"], 0);
+  EXPECT_EQ(produce(produce_request("ok", 0)).error_code,
+            number(ErrorCode::unknown_topic_or_partition));  // it was only validated
+
+  wire::DeleteTopicsRequest remove;
+  remove.timeout_ms = 10'000;
+  remove.topic_names = {"none"};
+  EXPECT_EQ(ask<wire::DeleteTopicsResponse>(remove, 1).responses.at(0).error_code,
+            number(ErrorCode::unknown_topic_or_partition));
+  remove = {};
+  remove.topics.emplace_back().topic_id = kNoSuchId;
+  EXPECT_EQ(ask<wire::DeleteTopicsResponse>(remove, 6).responses.at(0).error_code,
+            number(ErrorCode::unknown_topic_id));
+}
+
+TEST_F(HandlersTest, InitProducerId) {
+  wire::InitProducerIdRequest request;
+  request.transactional_id = "tx";
+  EXPECT_EQ(ask<wire::InitProducerIdResponse>(request, 4).error_code,
+            number(ErrorCode::not_coordinator));
+  request.transactional_id = "";
+  const auto empty = ask<wire::InitProducerIdResponse>(request, 4);
+  EXPECT_EQ(empty.error_code, number(ErrorCode::invalid_request));
+  EXPECT_EQ(empty.producer_id, -1);
+  request.transactional_id = std::nullopt;
+  const auto first = ask<wire::InitProducerIdResponse>(request, 4);
+  const auto second = ask<wire::InitProducerIdResponse>(request, 0);
+  EXPECT_EQ(first.error_code, 0);
+  EXPECT_NE(first.producer_id, second.producer_id);
+  EXPECT_EQ(second.producer_epoch, 0);
+}
+
+TEST_F(HandlersTest, FindCoordinator) {
+  wire::FindCoordinatorRequest request;
+  request.key = "group";
+  const auto one = ask<wire::FindCoordinatorResponse>(request, 1);
+  EXPECT_EQ(one.error_code, number(ErrorCode::coordinator_not_available));
+  EXPECT_EQ(one.node_id, -1);
+  request = {};
+  request.coordinator_keys = {"a", "b"};
+  const auto both = ask<wire::FindCoordinatorResponse>(request, 4);
+  ASSERT_THAT(both.coordinators, SizeIs(2));
+  EXPECT_EQ(both.coordinators[1].key, "b");
+  EXPECT_EQ(both.coordinators[1].error_code, number(ErrorCode::coordinator_not_available));
+}
+
+TEST_F(HandlersTest, ApiVersions) {
+  wire::ApiVersionsRequest request;
+  request.client_software_name = "test";
+  request.client_software_version = "1.0-rc";
+  const auto known = ask<wire::ApiVersionsResponse>(request, 4);
+  EXPECT_EQ(known.error_code, 0);
+  std::map<std::string, int> levels;
+  for (const auto& feature : known.finalized_features)
+    levels[feature.name] = feature.max_version_level;
+  EXPECT_EQ(levels["metadata.version"], 30);
+  EXPECT_EQ(levels["kraft.version"], 1);
+  for (const std::string name : {"", "-test", "te st", "test."}) {
+    request.client_software_name = name;
+    EXPECT_EQ(ask<wire::ApiVersionsResponse>(request, 3).error_code,
+              number(ErrorCode::invalid_request))
+        << name;
+  }
+}
+
+TEST_F(HandlersTest, DescribeConfigs) {
+  make_topic("t");
+  const auto describe = [&](std::int8_t type, const std::string& name) {
+    wire::DescribeConfigsRequest request;
+    auto& resource = request.resources.emplace_back();
+    resource.resource_type = type;
+    resource.resource_name = name;
+    resource.configuration_keys = std::nullopt;
+    return ask<wire::DescribeConfigsResponse>(request, 4).results.at(0);
+  };
+  EXPECT_EQ(describe(2, "t").error_code, 0);
+  EXPECT_EQ(describe(2, "none").error_code, number(ErrorCode::unknown_topic_or_partition));
+  EXPECT_EQ(describe(2, "a/b").error_code, number(ErrorCode::invalid_topic_exception));
+  EXPECT_EQ(describe(4, "1").error_code, 0);
+  const auto other = describe(4, "2");
+  EXPECT_EQ(other.error_code, number(ErrorCode::invalid_request));
+  EXPECT_THAT(other.error_message.value_or(""), HasSubstr("expected 1"));
+  EXPECT_THAT(other.configs, IsEmpty());
+  EXPECT_EQ(describe(99, "1").error_code, number(ErrorCode::invalid_request));
+}
+
+TEST_F(HandlersTest, DescribeCluster) {
+  wire::DescribeClusterRequest request;
+  const auto known = ask<wire::DescribeClusterResponse>(request, 2);
+  EXPECT_EQ(known.error_code, 0);
+  ASSERT_THAT(known.brokers, SizeIs(1));
+  EXPECT_EQ(known.brokers[0].host, "b1");  // the address that the client used
+  request.endpoint_type = 2;
+  EXPECT_EQ(ask<wire::DescribeClusterResponse>(request, 1).error_code,
+            number(ErrorCode::mismatched_endpoint_type));
+  request.endpoint_type = 9;
+  EXPECT_EQ(ask<wire::DescribeClusterResponse>(request, 1).error_code,
+            number(ErrorCode::unsupported_endpoint_type));
+}
+
+TEST_F(HandlersTest, DescribeTopicPartitions) {
+  make_topic("a", 3);
+  make_topic("b", 3);
+  wire::DescribeTopicPartitionsRequest request;
+  request.topics.emplace_back().name = "none";
+  request.topics.emplace_back().name = "x y";
+  const auto refused = ask<wire::DescribeTopicPartitionsResponse>(request, 0);
+  ASSERT_THAT(refused.topics, SizeIs(2));
+  EXPECT_EQ(refused.topics[0].error_code, number(ErrorCode::unknown_topic_or_partition));
+  EXPECT_EQ(refused.topics[1].error_code, number(ErrorCode::invalid_topic_exception));
+
+  request = {};
+  request.response_partition_limit = 4;
+  const auto page = ask<wire::DescribeTopicPartitionsResponse>(request, 0);
+  ASSERT_TRUE(page.next_cursor.has_value());
+  EXPECT_EQ(page.next_cursor->topic_name, "b");
+  EXPECT_EQ(page.next_cursor->partition_index, 1);
+  request.cursor.emplace();
+  request.cursor->topic_name = "b";
+  request.cursor->partition_index = 1;
+  const auto rest = ask<wire::DescribeTopicPartitionsResponse>(request, 0);
+  ASSERT_THAT(rest.topics, SizeIs(1));
+  EXPECT_THAT(rest.topics[0].partitions, SizeIs(2));
+  EXPECT_FALSE(rest.next_cursor.has_value());
+
+  request.cursor->partition_index = -1;
+  EXPECT_FALSE(try_ask<wire::DescribeTopicPartitionsResponse>(request, 0).has_value());
+  connect();  // the connection had to end, the node goes on
+  EXPECT_THAT(
+      ask<wire::DescribeTopicPartitionsResponse>(wire::DescribeTopicPartitionsRequest{}, 0).topics,
+      SizeIs(2));
+}
+
+}  // namespace
+}  // namespace ottla::broker
