@@ -13,6 +13,7 @@
 #include "wire/codec.h"
 #include "wire/control_record.h"
 #include "wire/messages/leader_change_message.h"
+#include "wire/record_batch.h"
 
 namespace ottla::consensus {
 namespace {
@@ -343,6 +344,73 @@ io::Task<int> count_bytes_of_the_past(io::Env& env, bool wants) {
 TEST_F(MetadataLogTest, BytesOfFormerReignsCountForTheNextSnapshot) {
   EXPECT_EQ(run([](io::Env& env) { return count_bytes_of_the_past(env, false); }), 0);
   EXPECT_EQ(run([](io::Env& env) { return count_bytes_of_the_past(env, true); }), 0);
+}
+
+// --- rot, where no journal holds a second copy
+
+io::Task<int> reign_with_a_clean_end(io::Env& env) {
+  auto reign = co_await begin(env);
+  REQUIRE(reign);
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(co_await commit(**reign, {fmt::format("{} of reign {}", i, (*reign)->log->epoch())}));
+  }
+  std::vector<std::shared_ptr<storage::Store>> stores{(*reign)->store};
+  REQUIRE(co_await (*reign)->folder->close_clean(stores, 0));
+  co_await (*reign)->store->stop();
+  co_return 0;
+}
+
+const std::vector<std::string> kWrittenByTwoReigns = {
+    "0 of reign 1", "1 of reign 1", "2 of reign 1", "0 of reign 2", "1 of reign 2", "2 of reign 2"};
+
+// The log of two reigns with one bit flipped is refused, or says the same as before.
+void check_flip(std::uint64_t position, unsigned bit, int& refusals) {
+  io::sim::World world({.seed = 12});
+  io::sim::Node& node = world.add_node("b1");
+  const auto run = [&](io::sim::Process::ShardMain body) {
+    node.start(1, std::move(body));
+    return world.run_until([&] { return !node.is_running(); }, 10min) ? node.exit_code() : -1;
+  };
+  ASSERT_EQ(run(reign_with_a_clean_end), 0);
+  ASSERT_EQ(run(reign_with_a_clean_end), 0);
+  node.disk().flip_bit(kMetadataFolder + "/00000000000000000000.log", position, bit);
+  const int code = run([&](io::Env& env) -> io::Task<int> {
+    auto reign = co_await begin(env);
+    if (!reign) {
+      ++refusals;
+      EXPECT_THAT(reign.error().message, HasSubstr("__cluster_metadata"));
+      co_return 0;
+    }
+    EXPECT_EQ((*reign)->records, kWrittenByTwoReigns);
+    co_return 0;
+  });
+  EXPECT_EQ(code, 0);
+}
+
+TEST(MetadataLogRot, AFlippedBitIsNeverTakenForAnotherState) {
+  // All of what the batches' CRCs leave out, and a sample of the rest. The last batch may be taken
+  // for a torn one: whether the log is as long as it was is recovery's to say.
+  io::sim::World world({.seed = 12});
+  io::sim::Node& node = world.add_node("b1");
+  for (int reign = 0; reign < 2; ++reign) {
+    node.start(1, reign_with_a_clean_end);
+    ASSERT_TRUE(world.run_until([&] { return !node.is_running(); }, 10min));
+  }
+  const auto bytes = node.disk().content(kMetadataFolder + "/00000000000000000000.log");
+  ASSERT_TRUE(bytes);
+  std::vector<wire::Batch> all;
+  wire::BatchCursor batches(*bytes);
+  for (wire::Batch batch; batches.next(batch);) all.push_back(batch);
+  ASSERT_EQ(all.size(), 8u);
+  int refusals = 0;
+  for (std::size_t i = 0; i + 1 < all.size(); ++i) {
+    const auto begin = static_cast<std::uint64_t>(all[i].bytes.data() - bytes->data());
+    for (std::uint64_t bit = 0; bit < all[i].bytes.size() * 8; bit += bit < 17 * 8 ? 1 : 31) {
+      SCOPED_TRACE(fmt::format("batch {}, bit {}", i, bit));
+      check_flip(begin + bit / 8, static_cast<unsigned>(bit % 8), refusals);
+    }
+  }
+  EXPECT_GT(refusals, 7 * 17 * 8 / 2);
 }
 
 // --- crashes at every point

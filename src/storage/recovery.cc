@@ -250,6 +250,15 @@ io::Task<io::Result<>> ShardFolder::load_partitions(JournalsFound journals) {
     if (!written) co_return written;
     any = true;
   }
+  for (const auto& [partition, point] : recovery_points_) {
+    // The file of a clean stop names the logs that were there, and no others.
+    const std::string name = partition_directory_name(partition);
+    if (!report_.was_clean || point == 0 || live.contains(name)) continue;
+    report_.damages.push_back(fmt::format(
+        "{}: the folder is gone, with records up to offset {}; put it back before others take "
+        "their offsets",
+        name, point - 1));
+  }
   std::vector<std::string> names(live.begin(), live.end());
   std::size_t next = 0;
   std::optional<io::Error> error;
@@ -277,6 +286,10 @@ io::Task<> ShardFolder::load_some(std::vector<std::string>& names, JournalsFound
     const auto directory = parse_partition_directory(name);
     auto metadata = co_await read_small_file(
         env_.disk, path(name) + "/" + std::string(kPartitionMetadataFile), kSmallFileBytesMax);
+    if (!metadata && metadata.error().kind != io::ErrorKind::not_found) {
+      if (!error) error = std::move(metadata.error());
+      co_return;
+    }
     if (!metadata) {
       env_.logger.warning("{} has no {}; it is left alone", path(name), kPartitionMetadataFile);
       continue;

@@ -1,12 +1,14 @@
 #include "storage/recovery_partition.h"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
 #include <limits>
 #include <optional>
 #include <utility>
 
 #include "base/check.h"
+#include "base/crc32c.h"
 #include "base/planted_bug.h"
 #include "storage/atomic_file.h"
 #include "storage/checkpoint_file.h"
@@ -26,6 +28,15 @@ namespace {
 constexpr std::uint64_t kPaddingBytesMax = io::kDirectAlignment;
 
 constexpr Offset kNever = std::numeric_limits<Offset>::max();
+
+// More bytes than this in which two batches differ are no rot.
+constexpr std::size_t kRottenBytesMax = 512;
+
+bool is_nearly(ByteView one, ByteView other) {
+  std::size_t different = 0;
+  for (std::size_t i = 0; i < one.size(); ++i) different += one[i] == other[i] ? 0 : 1;
+  return different <= kRottenBytesMax;
+}
 
 class Loader {
  public:
@@ -62,7 +73,12 @@ class Loader {
   std::string path(Offset base, SegmentFile file = SegmentFile::log) const {
     return what_.directory + "/" + segment_file_name(base, file);
   }
+  io::Task<io::Result<std::optional<std::uint64_t>>> restore_rotten(
+      Offset base, std::array<std::uint64_t, 2> places, const JournaledBatch& batch);
   void damaged(Offset from, Offset to, std::string cause);
+  // Whether the recovery point says what must be there: after a clean stop, Kafka's too, it is the
+  // log's end. A killed Kafka's is behind what it had not flushed, and may be lost.
+  bool is_point_believed() const { return what_.was_clean || !what_.is_kafkas; }
 
   io::Env& env_;
   io::Disk& disk_;
@@ -102,6 +118,12 @@ io::Task<io::Result<PartitionLoad>> Loader::load() {
   auto segments = co_await load_segments();
   if (!segments) co_return std::unexpected(std::move(segments.error()));
 
+  if (what_.was_clean && partition.segments.empty() && what_.recovery_point > 0) {
+    // Nothing can be served; but what was given out once is not given out again.
+    damaged(std::min(what_.log_start_offset, what_.recovery_point), what_.recovery_point,
+            "the segment's file is gone");
+    partition.segments.emplace_back(what_.recovery_point, SegmentSettings{});
+  }
   partition.log_start_offset = std::max(what_.log_start_offset, history_.log_start);
   if (!partition.segments.empty()) {
     partition.log_start_offset =
@@ -332,7 +354,7 @@ io::Task<io::Result<>> Loader::load_sealed(Offset base, std::uint64_t bytes, Off
   }
   auto segment = co_await rebuild(base, bytes, false);
   if (!segment) co_return std::unexpected(std::move(segment.error()));
-  if (segment->size_bytes() < bytes && !what_.is_kafkas) {
+  if (segment->size_bytes() < bytes && is_point_believed()) {
     // It was synced before its successor was begun: this is no torn tail.
     damaged(segment->next_offset(), next_base, "a sealed segment does not hold");
     SegmentFacts facts = segment->facts();
@@ -364,8 +386,8 @@ io::Task<io::Result<Segment>> Loader::rebuild(Offset base, std::uint64_t bytes, 
   if (!result) co_return std::unexpected(std::move(result.error()));
   load_.scanned_bytes += bytes;
   indexed_end_ = std::min(indexed_end_, base);
-  if (result->damage && (is_last || what_.is_kafkas)) {
-    if (result->damage->offset < what_.recovery_point && !what_.is_kafkas) {
+  if (result->damage && (is_last || !is_point_believed())) {
+    if (result->damage->offset < what_.recovery_point && is_point_believed()) {
       damaged(result->damage->offset, what_.recovery_point, result->damage->to_string());
     }
     auto noted = co_await note_tail(*file, result->valid_end, bytes);
@@ -489,7 +511,8 @@ io::Task<io::Result<>> Loader::load_last(Offset base, std::uint64_t bytes) {
     segment.attach_indexes(std::move(**indexes));
     auto judged = co_await judge_last(*file, segment, bytes);
     if (!judged) co_return std::unexpected(std::move(judged.error()));
-    if (*judged) {
+    const bool is_short = what_.was_clean && segment.next_offset() < what_.recovery_point;
+    if (*judged && !is_short) {
       if (!what_.was_clean) {
         Offset end = segment.next_offset();
         if (sums->log_bytes() < segment.size_bytes()) {
@@ -507,6 +530,9 @@ io::Task<io::Result<>> Loader::load_last(Offset base, std::uint64_t bytes) {
   }
   auto segment = co_await rebuild(base, bytes, true);
   if (!segment) co_return std::unexpected(std::move(segment.error()));
+  if (what_.was_clean && load_.partition.damages.empty()) {
+    damaged(segment->next_offset(), what_.recovery_point, "the segment has become shorter");
+  }
   // Below the recovery point nothing is cut: it stays where it is, and new batches go to a segment
   // of their own.
   const bool is_damaged = !load_.partition.damages.empty() &&
@@ -636,21 +662,38 @@ io::Task<io::Result<>> Loader::compare_with_journal() {
                                          std::max(facts.base_offset, batches[next].base_offset));
     if (!position) co_return std::unexpected(std::move(position.error()));
     FileBatches walk(*file, *position, facts.size_bytes);
+    // Where the batch may begin that comes next: behind the last one, or there if its offset
+    // rotted.
+    std::array<std::uint64_t, 2> places{*position, *position};
     while (next < batches.size() && batches[next].base_offset < facts.next_offset) {
       auto stored = co_await walk.next_header();
-      if (!stored || !*stored) break;
-      const wire::BatchHeader& header = (*stored)->header;
-      if (header.next_offset() <= batches[next].base_offset) continue;
       const JournaledBatch& batch = batches[next];
+      if (!stored || !*stored) {
+        auto restored = co_await restore_rotten(facts.base_offset, places, batch);
+        if (!restored) co_return std::unexpected(std::move(restored.error()));
+        if (!*restored) break;
+        walk = FileBatches(*file, **restored, facts.size_bytes);
+        continue;
+      }
+      const wire::BatchHeader& header = (*stored)->header;
+      places = {(*stored)->position, places[0]};
+      if (header.next_offset() <= batch.base_offset) continue;
       // The segment's batch fits its CRC, and the header holds that CRC.
       const bool agrees = batch.bytes.empty()
                               ? header.base_offset == batch.base_offset
                               : header == wire::load_batch_header(batch.bytes.data());
       if (!agrees) {
+        auto restored = co_await restore_rotten(facts.base_offset, places, batch);
+        if (!restored) co_return std::unexpected(std::move(restored.error()));
+        if (*restored) {
+          walk = FileBatches(*file, **restored, facts.size_bytes);
+          continue;
+        }
         disagrees_at = std::min(header.base_offset, batch.base_offset);
         break;
       }
       journal_end = batch.next_offset;
+      places = {(*stored)->end_position(), (*stored)->end_position()};
       ++next;
     }
   }
@@ -697,6 +740,36 @@ io::Task<io::Result<>> Loader::compare_with_journal() {
     expected = batch.next_offset;
   }
   co_return io::Result<>();
+}
+
+// If the segment has `batch` at one of `places` with bits flipped, which is rot and no other hand's
+// work, writes it anew from the journal. Gives its place.
+io::Task<io::Result<std::optional<std::uint64_t>>> Loader::restore_rotten(
+    Offset base, std::array<std::uint64_t, 2> places, const JournaledBatch& batch) {
+  const ByteView good = batch.bytes;
+  if (good.empty()) co_return std::nullopt;
+  auto file = co_await disk_.open(path(base), {.write = true});
+  if (!file) co_return std::unexpected(std::move(file.error()));
+  for (const std::uint64_t place : places) {
+    Bytes there(good.size());
+    auto read = co_await (*file)->read(place, there);
+    if (!read) co_return std::unexpected(std::move(read.error()));
+    if (*read < there.size() || std::ranges::equal(there, good)) continue;
+    const auto body = [](ByteView bytes) { return bytes.subspan(kBatchBytesOutsideCrc); };
+    const bool is_same_body = std::ranges::equal(body(there), body(good));
+    const bool holds = wire::load_batch_header(there.data()).crc == crc32c(body(there));
+    if (!is_same_body && (holds || !is_nearly(there, good))) continue;
+    env_.logger.warning(
+        "{}: the batch at offset {} had rotted in segment {}; it is written anew from "
+        "the journal",
+        what_.directory, batch.base_offset, base);
+    if (auto written = co_await (*file)->write(place, good); !written)
+      co_return std::unexpected(std::move(written.error()));
+    if (auto synced = co_await (*file)->sync_data(); !synced)
+      co_return std::unexpected(std::move(synced.error()));
+    co_return place;
+  }
+  co_return std::nullopt;
 }
 
 // Of a batch at or before the one that holds `offset`; the beginning if no index tells.

@@ -61,7 +61,11 @@ io::Task<int> compare_with_kafka(io::Env& env, bool was_clean, bool read_again_a
   auto running = co_await start_folder(env, limits);
   REQUIRE_OK(running);
   EXPECT_EQ(running->folder->report().was_clean, was_clean);
-  EXPECT_TRUE(running->folder->report().damages.empty());
+  for (const std::string& damage : running->folder->report().damages) {
+    // Kafka's own topics were left out of the vectors, not out of the checkpoint.
+    EXPECT_TRUE(damage.starts_with("__") && damage.find("the folder is gone") != damage.npos)
+        << damage;
+  }
   EXPECT_EQ(running->folder->report().cut_bytes, 0u);
   const nlohmann::json expected = answers();
   std::size_t compared = 0;

@@ -154,6 +154,7 @@ def case_idle_connections_are_closed(target):
 
 def case_more_connections_than_allowed(target):
     server = started(target, "max.connections=20")
+    await_true("what made the topic is gone", lambda: open_sockets(server) == 1)  # listens
     with contextlib.ExitStack() as all_open:
         connections = [
             all_open.enter_context(wire.Connection(server.bootstrap)) for _ in range(20)

@@ -11,6 +11,7 @@ sys.path.insert(0, str(HERE.parent / "clients"))  # for harness
 
 import bad_input
 import connections
+import damage
 import disk
 import durability
 import judging
@@ -19,7 +20,14 @@ from harness.report import Report
 from harness.server import Ottla
 from harness.target import Target
 
-GROUPS = {"judging": judging, "durability": durability, "disk": disk, "bad_input": bad_input, "connections": connections}
+GROUPS = {
+    "judging": judging,
+    "durability": durability,
+    "disk": disk,
+    "damage": damage,
+    "bad_input": bad_input,
+    "connections": connections,
+}
 # Needs a build with -DOTTLA_PLANTED_BUGS=ON, so it runs only when it is named.
 ON_DEMAND = {"planted": planted}
 
