@@ -11,7 +11,7 @@ class Faulty(Ottla):
 
     def __init__(self, folder, faults="", is_traced=False, plant="", **options):
         super().__init__(folder, **options)
-        self.binary = Ottla.faulty
+        self.binary = f"{Ottla.faulty}-planted" if plant else Ottla.faulty
         self.trace = self.folder / "trace"
         if faults:
             self.environment["OTTLA_FAULTS"] = faults

@@ -1,7 +1,4 @@
-"""The judge against brokers that are wrong on purpose. Needs a build with -DOTTLA_PLANTED_BUGS=ON:
-
-    tests/faults/run --binary build/planted/ottla planted
-"""
+"""The judge of traces against a broker that is wrong on purpose (tests/faults/CMakeLists.txt)."""
 
 import durability
 from faulty import new_faulty
@@ -36,6 +33,16 @@ def case_journal_not_synced(target):
 def case_journal_name_not_synced(target):
     # The first file's name is synced by the start; a later one is needed.
     check_found(target, "journal_name_not_synced", value_bytes=100_000)
+
+
+def case_segment_not_synced(target):
+    """A bug that this judge must not see: what it breaks comes later than any answer."""
+    try:
+        check_found(target, "segment_not_synced", value_bytes=100_000)
+    except AssertionError as error:
+        assert "was not found" in str(error), error
+    else:
+        raise AssertionError("the judge complains of what it can't know")
 
 
 def case_failed_sync_ignored(target):
