@@ -5,8 +5,14 @@
 
 namespace ottla {
 
-SharedMemory* SharedMemory::allocate(std::size_t size) {
-  void* memory = std::malloc(sizeof(SharedMemory) + size);
+static_assert(sizeof(SharedMemory) == Slice::kBlockOverhead);
+
+SharedMemory* SharedMemory::allocate(std::size_t size, std::size_t alignment) {
+  const std::size_t bytes = sizeof(SharedMemory) + size;
+  void* memory =
+      alignment <= alignof(std::max_align_t)
+          ? std::malloc(bytes)
+          : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   OTTLA_CHECK(memory != nullptr);
   return new (memory) SharedMemory(size);
 }
@@ -17,9 +23,11 @@ void SharedMemory::release() {
   std::free(this);
 }
 
-Slice Slice::allocate(std::size_t size) {
+Slice Slice::allocate(std::size_t size) { return allocate_in_block(size, 1); }
+
+Slice Slice::allocate_in_block(std::size_t size, std::size_t alignment) {
   Slice slice;
-  slice.memory_ = SharedMemory::allocate(size);
+  slice.memory_ = SharedMemory::allocate(size, alignment);
   slice.data_ = slice.memory_->data();
   slice.size_ = size;
   return slice;

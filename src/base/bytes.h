@@ -47,7 +47,7 @@ void store_big(std::uint8_t* at, T number) {
 // shards.
 class SharedMemory {
  public:
-  static SharedMemory* allocate(std::size_t size);
+  static SharedMemory* allocate(std::size_t size, std::size_t alignment);
   void retain() { references_.fetch_add(1, std::memory_order_relaxed); }
   void release();
   std::uint8_t* data() { return reinterpret_cast<std::uint8_t*>(this + 1); }
@@ -66,6 +66,10 @@ class Slice {
  public:
   Slice() = default;
   static Slice allocate(std::size_t size);  // uninitialised
+  // The same in a block that begins at a multiple of `alignment` (a power of two), a whole number
+  // of them long. The slice does not begin there: before its bytes stands what counts the owners.
+  static Slice allocate_in_block(std::size_t size, std::size_t alignment);
+  static constexpr std::size_t kBlockOverhead = 16;
   static Slice copy_of(ByteView bytes);
 
   Slice(const Slice& other) : memory_(other.memory_), data_(other.data_), size_(other.size_) {

@@ -75,6 +75,8 @@ class FileLock {
   virtual ~FileLock() = default;
 };
 
+inline constexpr std::size_t kHugePageBytes = 2 << 20;
+
 class Disk {
  public:
   virtual ~Disk() = default;
@@ -91,12 +93,19 @@ class Disk {
   // file.
   virtual Task<Result<std::unique_ptr<FileLock>>> lock(std::string path) = 0;
   virtual Task<Result<std::uint64_t>> free_bytes(std::string path) = 0;
+
+  // Tells that large direct reads or writes will use this memory again and again. The real disk
+  // asks the system for huge pages: a megabyte of small ones is 256 entries for everybody from the
+  // processor to the device. Whole kHugePageBytes count, at multiples of it.
+  virtual void expect_large_io(MutableByteView) {}
 };
 
 // Memory fit for direct I/O.
 class AlignedBuffer {
  public:
   explicit AlignedBuffer(std::size_t size_bytes);  // rounded up to kDirectAlignment, zeroed
+  // Rounded up to kHugePageBytes, zeroed, and `disk` knows what it is for.
+  AlignedBuffer(Disk& disk, std::size_t size_bytes);
   std::uint8_t* data() { return data_.get(); }
   const std::uint8_t* data() const { return data_.get(); }
   std::size_t size() const { return size_bytes_; }

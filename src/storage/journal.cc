@@ -27,6 +27,16 @@ struct NextTurn {
   void await_resume() const {}
 };
 
+// A chunk of the usual size and what stands before it fill huge pages exactly.
+Slice chunk_memory(io::Disk& disk, std::size_t bytes) {
+  if (bytes + kJournalBlockBytes < io::kHugePageBytes) return aligned_memory(bytes);
+  Slice memory = Slice::allocate_in_block(bytes + kJournalBlockBytes - Slice::kBlockOverhead,
+                                          io::kHugePageBytes);
+  disk.expect_large_io(
+      {memory.mutable_data() - Slice::kBlockOverhead, memory.size() + Slice::kBlockOverhead});
+  return memory.subslice(kJournalBlockBytes - Slice::kBlockOverhead, bytes);
+}
+
 // Enters a log into a list, or moves its end there.
 void touch(std::vector<Touched>& list, std::uint64_t number, JournalMarks::Mark& mark,
            const std::shared_ptr<StoredLog>& log, Offset end) {
@@ -176,7 +186,7 @@ void Journal::add_chunk(std::size_t bytes_min) {
     chunk->memory = std::move(*spare);
     spare_.erase(std::next(spare).base());
   } else {
-    chunk->memory = aligned_memory(bytes);
+    chunk->memory = chunk_memory(env_.disk, bytes);
   }
   chunk->number = ++last_chunk_;
   staging_bytes_ += chunk->memory.size();

@@ -29,7 +29,7 @@ struct JournalLimits {
   std::uint64_t file_bytes = 16ull << 20;
   std::uint64_t first_file_bytes = 1ull << 20;
   std::uint32_t files = 4;
-  std::size_t chunk_bytes = 1ull << 20;
+  std::size_t chunk_bytes = (2ull << 20) - kJournalBlockBytes;
   std::size_t pending_bytes = 8ull << 20;
   std::size_t spare_bytes = 16ull << 20;  // of chunks that nobody needs just now
 };

@@ -30,8 +30,9 @@ struct StoreLimits {
   std::uint64_t journal_file_bytes = 16ull << 20;
   std::uint64_t journal_first_file_bytes = 1ull << 20;  // so that an empty folder starts at once
   std::uint32_t journal_files = 8;                      // half of them old: the segments are synced
-  std::size_t chunk_bytes = 1ull << 20;                 // of staging memory; the largest flush
-  std::size_t batch_bytes_max = 8ull << 20;             // a larger append is too_large
+  // Of staging memory; the largest flush. With what stands before it, a huge page.
+  std::size_t chunk_bytes = (2ull << 20) - 4096;
+  std::size_t batch_bytes_max = 8ull << 20;    // a larger append is too_large
   std::size_t tail_bytes = 32ull << 20;        // memory of the tail, beyond what must be kept
   std::size_t pending_bytes = 8ull << 20;      // waiting for their flush; then no_room
   std::size_t drain_bytes = 1ull << 20;        // of a partition, unwritten: its segment is written

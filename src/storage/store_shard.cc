@@ -12,7 +12,7 @@ namespace ottla::storage {
 
 namespace {
 
-constexpr std::size_t kScratchBytes = 512 * 1024;
+constexpr std::size_t kScratchBytes = io::kHugePageBytes;
 constexpr std::size_t kSyncsAtOnce = 16;
 
 struct NextTurn {
@@ -47,12 +47,16 @@ ShardStore::ShardStore(io::Env& env, std::string directory, JournalIdentity iden
       index_cache_(limits.index_cache_bytes),
       file_lock_(env.executor),
       names_lock_(env.executor),
-      scratch_(kScratchBytes),
       evicted_(env.executor),
       closing_(env.executor),
       tasks_(env.executor) {}
 
 ShardStore::~ShardStore() = default;
+
+SegmentWriter::Scratch& ShardStore::scratch() {
+  if (!scratch_) scratch_ = std::make_unique<SegmentWriter::Scratch>(env_.disk, kScratchBytes);
+  return *scratch_;
+}
 
 io::Task<io::Result<>> ShardStore::start(std::uint64_t journal_sequence) {
   co_return co_await journal_.open(journal_sequence);

@@ -101,7 +101,8 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
   Journal& journal() { return journal_; }
   IndexCache& index_cache() { return index_cache_; }
   AsyncLock& file_lock() { return file_lock_; }
-  SegmentWriter::Scratch& scratch() { return scratch_; }
+  // Made when the first segment is written: an idle node does without.
+  SegmentWriter::Scratch& scratch();
   StoreStatistics& counters() { return counters_; }
 
   bool has_room(std::size_t bytes);
@@ -153,7 +154,7 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
   IndexCache index_cache_;
   AsyncLock file_lock_;
   AsyncLock names_lock_;
-  SegmentWriter::Scratch scratch_;
+  std::unique_ptr<SegmentWriter::Scratch> scratch_;
   std::map<TopicIdPartition, std::shared_ptr<StoredLog>> logs_;
   std::function<void(const io::Error&)> on_fenced_;
 

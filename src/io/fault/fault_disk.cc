@@ -213,6 +213,7 @@ class FaultDisk final : public Disk {
   Task<Result<std::uint64_t>> free_bytes(std::string path) override {
     co_return co_await inner_.free_bytes(std::move(path));
   }
+  void expect_large_io(MutableByteView memory) override { inner_.expect_large_io(memory); }
 
  private:
   Task<std::optional<Error>> deny(const char* operation, std::string path) {

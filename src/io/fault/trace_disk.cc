@@ -119,6 +119,7 @@ class TraceDisk final : public Disk {
   Task<Result<std::uint64_t>> free_bytes(std::string path) override {
     return inner_.free_bytes(std::move(path));
   }
+  void expect_large_io(MutableByteView memory) override { inner_.expect_large_io(memory); }
 
  private:
   Disk& inner_;

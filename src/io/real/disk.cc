@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -174,6 +175,14 @@ Task<Result<std::uint64_t>> RealDisk::free_bytes(std::string path) {
                                   return failed("asking for the free space at", path, errno);
                                 return static_cast<std::uint64_t>(about.f_bavail) * about.f_frsize;
                               });
+}
+
+void RealDisk::expect_large_io(MutableByteView memory) {
+  const auto begin = reinterpret_cast<std::uintptr_t>(memory.data());
+  const std::uintptr_t from = (begin + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
+  const std::uintptr_t to = (begin + memory.size()) / kHugePageBytes * kHugePageBytes;
+  // Refused where the system has none; small pages do as well.
+  if (from < to) ::madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);
 }
 
 }  // namespace ottla::io::real

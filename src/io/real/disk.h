@@ -19,6 +19,7 @@ class RealDisk final : public Disk {
   Task<Result<>> sync_directory(std::string path) override;
   Task<Result<std::unique_ptr<FileLock>>> lock(std::string path) override;
   Task<Result<std::uint64_t>> free_bytes(std::string path) override;
+  void expect_large_io(MutableByteView memory) override;
 
  private:
   DiskContext context_;
