@@ -40,17 +40,20 @@ def judge(target, ours, kafka):
 
 
 def rows(figures):
-    """Median of each (row, unit), in the order in which they were first noted."""
+    """Median of each (row, unit), in the order in which they were first noted. Ratio and verdict take Kafka's best run: its
+    virtual machine compiles for minutes, and what it costs before that is no merit of ours."""
     found = {}
     for row, unit, broker, value in figures:
         found.setdefault((row, unit), {}).setdefault(broker, []).append(value)
     for (row, unit), by_broker in found.items():
         medians = {name: statistics.median(values) for name, values in by_broker.items()}
         ours, kafka = medians.get("ours"), medians.get("Kafka")
-        ratio = None
-        if ours and kafka:
-            ratio = ours / kafka if unit in MORE_IS_BETTER else kafka / ours
-        yield row, unit, ours, kafka, ratio, *judge(TARGETS.get((row, unit)), ours, kafka), by_broker
+        ratio = best = None
+        if kafka:
+            best = (max if unit in MORE_IS_BETTER else min)(by_broker["Kafka"])
+        if ours and best:
+            ratio = ours / best if unit in MORE_IS_BETTER else best / ours
+        yield row, unit, ours, kafka, ratio, *judge(TARGETS.get((row, unit)), ours, best), by_broker
 
 
 def spread(values):
@@ -58,7 +61,7 @@ def spread(values):
 
 
 def as_markdown(figures):
-    lines = ["| | unit | ours, durable | Kafka | ratio | target | | every run: ours; Kafka |", "|---|---|---|---|---|---|---|---|"]
+    lines = ["| | unit | ours, durable | Kafka | ratio to its best run | target | | every run: ours; Kafka |", "|---|---|---|---|---|---|---|---|"]
     for row, unit, ours, kafka, ratio, asked, met, runs in rows(figures):
         lines.append(f"| {row} | {unit} | {number(ours)} | {number(kafka)} | {number(ratio) + 'x' if ratio else ''} | {asked} | "
                      f"{met} | {spread(runs.get('ours', []))}; {spread(runs.get('Kafka', []))} |")
@@ -66,7 +69,7 @@ def as_markdown(figures):
 
 
 def as_text(figures):
-    table = [("", "unit", "ours", "Kafka", "ratio", "target", "")]
+    table = [("", "unit", "ours", "Kafka", "to its best", "target", "")]
     for row, unit, ours, kafka, ratio, asked, met, _ in rows(figures):
         table.append((row, unit, number(ours), number(kafka), number(ratio) + "x" if ratio else "", asked, met))
     widths = [max(len(line[i]) for line in table) for i in range(7)]
