@@ -54,10 +54,12 @@ class Loader {
   io::Task<io::Result<>> load_sealed(Offset base, std::uint64_t bytes, Offset next_base);
   io::Task<io::Result<>> load_last(Offset base, std::uint64_t bytes);
   io::Task<io::Result<bool>> judge_last(std::shared_ptr<io::File> file, Segment& segment,
-                                        std::uint64_t bytes);
-  io::Task<io::Result<bool>> complete(std::shared_ptr<io::File> file, Segment& segment,
-                                      std::uint64_t valid_end);
-  io::Task<io::Result<std::optional<SegmentSums>>> read_sums(const SegmentIndexes& indexes);
+                                        std::uint64_t bytes, std::optional<SegmentSums>& sums);
+  io::Task<io::Result<>> add_to_sums(std::shared_ptr<io::File> file, SegmentSums& sums,
+                                     std::uint64_t to);
+  io::Task<io::Result<bool>> go_back_to_last_entry(std::shared_ptr<io::File> file, Segment& segment,
+                                                   std::uint64_t bytes);
+  io::Task<io::Result<std::optional<SegmentSums>>> read_sums(Offset base);
   io::Task<io::Result<>> agrees_with_journal(std::shared_ptr<io::File> file);
   std::unexpected<io::Error> disagreement(Offset at) const;
   io::Task<io::Result<std::uint64_t>> position_of(const Segment& segment, Offset offset);
@@ -330,14 +332,18 @@ io::Task<io::Result<>> Loader::load_sealed(Offset base, std::uint64_t bytes, Off
   // Ours are synced before their successor is begun.
   const bool is_trusted = what_.was_clean || !what_.is_kafkas || next_base <= what_.recovery_point;
   if (is_trusted) {
-    auto indexes = co_await load_indexes(disk_, what_.directory, base, bytes, next_base);
-    if (!indexes) co_return std::unexpected(std::move(indexes.error()));
-    bool is_usable = indexes->has_value();
-    if (is_usable && !what_.was_clean && !what_.is_kafkas) {
-      auto sums = co_await read_sums(***indexes);
-      if (!sums) co_return std::unexpected(std::move(sums.error()));
-      is_usable = sums->has_value() && (*sums)->log_bytes() == bytes;
+    std::optional<SegmentSums> sums;
+    const bool wants_sums = !what_.was_clean && !what_.is_kafkas;
+    if (wants_sums) {
+      auto read = co_await read_sums(base);
+      if (!read) co_return std::unexpected(std::move(read.error()));
+      sums = std::move(*read);
     }
+    auto indexes = co_await load_indexes(disk_, what_.directory, base, bytes, next_base,
+                                         sums ? &*sums : nullptr);
+    if (!indexes) co_return std::unexpected(std::move(indexes.error()));
+    const bool is_usable =
+        indexes->has_value() && (!wants_sums || (sums && sums->log_bytes() == bytes));
     if (is_usable) {
       const TimestampOffset greatest = (**indexes)->times.last();
       SegmentFacts facts{
@@ -413,37 +419,41 @@ io::Task<io::Result<>> Loader::note_tail(std::shared_ptr<io::File> file, std::ui
   co_return io::Result<>();
 }
 
-// With indexes from disk: judges the batches from the last entry that was surely written.
+// With indexes from disk: judges the batches from the last entry on.
 io::Task<io::Result<bool>> Loader::judge_last(std::shared_ptr<io::File> file, Segment& segment,
-                                              std::uint64_t bytes) {
-  const auto last = segment.indexes().offsets.last();
-  const std::uint64_t from = last ? last->position : 0;
+                                              std::uint64_t bytes,
+                                              std::optional<SegmentSums>& sums) {
   std::uint64_t valid_end = bytes;
   if (what_.was_clean) {
     auto tail = co_await load_segment_tail(file, valid_end, segment);
     if (!tail) co_return std::unexpected(std::move(tail.error()));
     if (tail->damage) co_return false;
   } else {
-    auto verified = co_await verify_range(file, from, bytes,
-                                          {.base_offset = segment.base_offset(),
-                                           .next_offset = segment.base_offset(),
-                                           .stop_at = journal_from_});
+    auto begun = co_await go_back_to_last_entry(file, segment, bytes);
+    if (!begun || !*begun) co_return begun;
+    const std::uint64_t from = segment.size_bytes();
+    sums->truncate_to_block(from);
+    auto summed = co_await add_to_sums(file, *sums, from);
+    if (!summed) co_return std::unexpected(std::move(summed.error()));
+    auto verified = co_await extend_segment(file, bytes, segment, &*sums,
+                                            {.base_offset = segment.base_offset(),
+                                             .next_offset = segment.next_offset(),
+                                             .stop_at = journal_from_});
     if (!verified) co_return std::unexpected(std::move(verified.error()));
     load_.scanned_bytes += verified->valid_end - from;
     if (verified->damage && verified->damage->offset < what_.recovery_point) co_return false;
-    if (last && verified->batch_count == 0) co_return false;
+    if (from > 0 && verified->batch_count == 0) co_return false;
     valid_end = verified->valid_end;
-    auto completed = co_await complete(file, segment, valid_end);
-    if (!completed || !*completed) co_return completed;
   }
   auto noted = co_await note_tail(file, valid_end, bytes);
   if (!noted) co_return std::unexpected(std::move(noted.error()));
   co_return true;
 }
 
-// Goes on with the segment's indexes from their last entry, as appending would have.
-io::Task<io::Result<bool>> Loader::complete(std::shared_ptr<io::File> file, Segment& segment,
-                                            std::uint64_t valid_end) {
+// Gives the segment the facts it had when its last index entry was made, so that appending goes on
+// from there.
+io::Task<io::Result<bool>> Loader::go_back_to_last_entry(std::shared_ptr<io::File> file,
+                                                         Segment& segment, std::uint64_t bytes) {
   auto indexes = segment.detach_indexes();
   const std::size_t entries = indexes->offsets.size();
   SegmentFacts facts{.base_offset = segment.base_offset(), .next_offset = segment.base_offset()};
@@ -451,53 +461,40 @@ io::Task<io::Result<bool>> Loader::complete(std::shared_ptr<io::File> file, Segm
     facts.size_bytes = indexes->offsets.entry(entries - 1).position;
     if (entries > 1) facts.next_offset = indexes->offsets.entry(entries - 2).offset + 1;
     if (indexes->times.size() > 0) facts.max_timestamp = indexes->times.last();
-    FileBatches first(file, 0, valid_end, kHopPieceBytes);
+    if (facts.size_bytes > bytes) co_return false;
+    FileBatches first(file, 0, bytes, kHopPieceBytes);
     auto batch = co_await first.next_header();
+    if (!batch && !batch.error().is_damage()) co_return std::unexpected(batch.error().io);
     if (!batch || !*batch) co_return false;
     facts.first_timestamp = (*batch)->header.max_timestamp;
   }
-  FileBatches walk(file, facts.size_bytes, valid_end);
   segment = Segment(facts, segment.settings());
   segment.attach_indexes(std::move(indexes));
-  while (true) {
-    auto batch = co_await walk.next_header();
-    if (!batch && !batch.error().is_damage()) co_return std::unexpected(batch.error().io);
-    if (!batch) co_return false;
-    if (!*batch) co_return true;
-    if ((*batch)->header.base_offset < segment.next_offset()) co_return false;
-    segment.append((*batch)->header);
-  }
+  co_return true;
 }
 
-// Index files have no checksum of their own, and a crash may have come while they were written: the
-// sums, if they are of these indexes.
-io::Task<io::Result<std::optional<SegmentSums>>> Loader::read_sums(const SegmentIndexes& indexes) {
-  const Offset base = indexes.offsets.base_offset();
+// Index files have no checksum of their own, and a crash may have come while they were written.
+io::Task<io::Result<std::optional<SegmentSums>>> Loader::read_sums(Offset base) {
   auto file = co_await read_small_file(disk_, path(base, SegmentFile::sums), kSumsFileBytesMax);
   if (!file) {
     if (file.error().kind == io::ErrorKind::not_found) co_return std::nullopt;
     co_return std::unexpected(std::move(file.error()));
   }
   auto sums = SegmentSums::parse(*file, {what_.id, base});
-  if (!sums || sums->offset_index() != FileSum::of(indexes.offsets.serialize()) ||
-      sums->time_index() != FileSum::of(indexes.times.serialize()) ||
-      sums->transaction_index() != FileSum::of(indexes.aborted.serialize())) {
-    co_return std::nullopt;
-  }
+  if (!sums) co_return std::nullopt;
   co_return std::move(*sums);
 }
 
 io::Task<io::Result<>> Loader::load_last(Offset base, std::uint64_t bytes) {
-  auto indexes = co_await load_indexes(disk_, what_.directory, base, bytes, std::nullopt);
+  auto read = co_await read_sums(base);
+  if (!read) co_return std::unexpected(std::move(read.error()));
+  std::optional<SegmentSums> sums = std::move(*read);
+  const bool wants_sums = !what_.was_clean;
+  auto indexes = co_await load_indexes(disk_, what_.directory, base, bytes, std::nullopt,
+                                       wants_sums && sums ? &*sums : nullptr);
   if (!indexes) co_return std::unexpected(std::move(indexes.error()));
-  bool is_usable = indexes->has_value() && bytes > 0;
-  std::optional<SegmentSums> sums;
-  if (is_usable) {
-    auto read = co_await read_sums(***indexes);
-    if (!read) co_return std::unexpected(std::move(read.error()));
-    sums = std::move(*read);
-    is_usable = what_.was_clean || (sums.has_value() && sums->log_bytes() <= bytes);
-  }
+  const bool is_usable =
+      indexes->has_value() && bytes > 0 && (!wants_sums || (sums && sums->log_bytes() <= bytes));
   if (is_usable) {
     auto file = co_await disk_.open(path(base), {});
     if (!file) co_return std::unexpected(std::move(file.error()));
@@ -507,16 +504,20 @@ io::Task<io::Result<>> Loader::load_last(Offset base, std::uint64_t bytes) {
       (**indexes)->times.truncate_to(journal_from_);
       (**indexes)->aborted.truncate_to(journal_from_);
     }
+    SavedIndexes& saved = load_.partition.saved_indexes;
+    saved = {(**indexes)->offsets.serialize().size(), (**indexes)->times.serialize().size(),
+             (**indexes)->aborted.serialize().size()};
     Segment segment(SegmentFacts{.base_offset = base, .next_offset = base}, SegmentSettings{});
     segment.attach_indexes(std::move(**indexes));
-    auto judged = co_await judge_last(*file, segment, bytes);
+    const std::uint64_t indexed_bytes = sums ? sums->log_bytes() : 0;
+    auto judged = co_await judge_last(*file, segment, bytes, sums);
     if (!judged) co_return std::unexpected(std::move(judged.error()));
     const bool is_short = what_.was_clean && segment.next_offset() < what_.recovery_point;
     if (*judged && !is_short) {
       if (!what_.was_clean) {
         Offset end = segment.next_offset();
-        if (sums->log_bytes() < segment.size_bytes()) {
-          FileBatches rest(*file, sums->log_bytes(), segment.size_bytes(), kHopPieceBytes);
+        if (indexed_bytes < segment.size_bytes()) {
+          FileBatches rest(*file, indexed_bytes, segment.size_bytes(), kHopPieceBytes);
           auto batch = co_await rest.next_header();
           end = batch && *batch ? (*batch)->header.base_offset : base;
         }
@@ -528,6 +529,7 @@ io::Task<io::Result<>> Loader::load_last(Offset base, std::uint64_t bytes) {
       co_return co_await complete_sums(*file, std::move(sums));
     }
   }
+  load_.partition.saved_indexes = {};
   auto segment = co_await rebuild(base, bytes, true);
   if (!segment) co_return std::unexpected(std::move(segment.error()));
   if (what_.was_clean && load_.partition.damages.empty()) {
@@ -625,17 +627,24 @@ io::Task<io::Result<>> Loader::complete_sums(std::shared_ptr<io::File> file,
     co_return io::Result<>();
   }
   SegmentSums sums = known ? std::move(*known) : SegmentSums({what_.id, segment.base_offset()});
-  sums.truncate_to_block(segment.size_bytes());
-  Bytes piece(kScanPieceBytes);
-  while (sums.log_bytes() < segment.size_bytes()) {
-    const std::size_t wanted = static_cast<std::size_t>(
-        std::min<std::uint64_t>(piece.size(), segment.size_bytes() - sums.log_bytes()));
-    auto read = co_await file->read(sums.log_bytes(), MutableByteView(piece).first(wanted));
+  if (sums.log_bytes() > segment.size_bytes()) sums.truncate_to_block(segment.size_bytes());
+  auto added = co_await add_to_sums(file, sums, segment.size_bytes());
+  if (!added) co_return added;
+  if (sums.log_bytes() == segment.size_bytes()) load_.partition.sums = std::move(sums);
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> Loader::add_to_sums(std::shared_ptr<io::File> file, SegmentSums& sums,
+                                           std::uint64_t to) {
+  Bytes piece;
+  while (sums.log_bytes() < to) {
+    piece.resize(
+        static_cast<std::size_t>(std::min<std::uint64_t>(kScanPieceBytes, to - sums.log_bytes())));
+    auto read = co_await file->read(sums.log_bytes(), piece);
     if (!read) co_return std::unexpected(std::move(read.error()));
-    if (*read == 0) co_return io::Result<>();  // cut short under our hands: without sums then
+    if (*read == 0) break;  // cut short under our hands: without sums then
     sums.add(ByteView(piece).first(*read));
   }
-  load_.partition.sums = std::move(sums);
   co_return io::Result<>();
 }
 
@@ -794,6 +803,8 @@ io::Task<io::Result<>> Loader::cut_segments(Offset end) {
     if (!removed) co_return removed;
     partition.segments.pop_back();
   }
+  partition.sums.reset();
+  partition.saved_indexes = {};
   Segment& last = partition.segments.back();
   const Offset base = last.base_offset();
   if (!last.has_indexes()) {

@@ -23,7 +23,33 @@ io::Task<io::Result<>> write_whole(io::Disk& disk, std::string path, Bytes conte
   co_return co_await (*file)->sync_data();
 }
 
+io::Task<io::Result<>> append_part(io::Disk& disk, std::string path, Bytes content,
+                                   std::uint64_t& saved) {
+  if (content.size() <= saved) co_return io::Result<>();
+  auto file = co_await disk.open(std::move(path), {.write = true, .create = true});
+  if (!file) co_return std::unexpected(std::move(file.error()));
+  auto written = co_await (*file)->write(saved, ByteView(content).subspan(saved));
+  if (!written) co_return written;
+  auto synced = co_await (*file)->sync_data();
+  if (!synced) co_return synced;
+  saved = content.size();
+  co_return io::Result<>();
+}
+
 }  // namespace
+
+io::Task<io::Result<>> extend_indexes(io::Disk& disk, std::string directory,
+                                      const SegmentIndexes& indexes, SavedIndexes& saved) {
+  const Offset base = indexes.offsets.base_offset();
+  auto done = co_await append_part(disk, path_of(directory, base, SegmentFile::offset_index),
+                                   indexes.offsets.serialize(), saved.offsets_bytes);
+  if (!done) co_return done;
+  done = co_await append_part(disk, path_of(directory, base, SegmentFile::time_index),
+                              indexes.times.serialize(), saved.times_bytes);
+  if (!done) co_return done;
+  co_return co_await append_part(disk, path_of(directory, base, SegmentFile::transaction_index),
+                                 indexes.aborted.serialize(), saved.aborted_bytes);
+}
 
 io::Task<io::Result<>> save_indexes(io::Disk& disk, std::string directory, const Segment& segment) {
   const Offset base = segment.base_offset();
@@ -46,7 +72,7 @@ io::Task<io::Result<>> save_indexes(io::Disk& disk, std::string directory, const
 
 io::Task<io::Result<Parsed<std::unique_ptr<SegmentIndexes>>>> load_indexes(
     io::Disk& disk, std::string directory, Offset base_offset, std::uint64_t log_size_bytes,
-    std::optional<Offset> next_offset) {
+    std::optional<Offset> next_offset, const SegmentSums* sums) {
   const auto read = [&](SegmentFile file) {
     return read_small_file(disk, path_of(directory, base_offset, file), kIndexFileBytesMax);
   };
@@ -76,6 +102,23 @@ io::Task<io::Result<Parsed<std::unique_ptr<SegmentIndexes>>>> load_indexes(
       co_return fault(SegmentFile::transaction_index, aborted_file.error().message);
     }
     aborted_file = Bytes();
+  }
+
+  if (sums) {
+    const auto cut = [](Bytes& file, const FileSum& sum) {
+      if (file.size() < sum.size_bytes) return false;
+      file.resize(static_cast<std::size_t>(sum.size_bytes));
+      return FileSum::of(file) == sum;
+    };
+    if (!cut(*offsets_file, sums->offset_index())) {
+      co_return fault(SegmentFile::offset_index, "its sum does not fit");
+    }
+    if (!cut(*times_file, sums->time_index())) {
+      co_return fault(SegmentFile::time_index, "its sum does not fit");
+    }
+    if (!cut(*aborted_file, sums->transaction_index())) {
+      co_return fault(SegmentFile::transaction_index, "its sum does not fit");
+    }
   }
 
   auto indexes = std::make_unique<SegmentIndexes>(base_offset);

@@ -215,6 +215,23 @@ io::Task<io::Result<VerifyResult>> rebuild_segment(std::shared_ptr<io::File> fil
   co_return result;
 }
 
+io::Task<io::Result<VerifyResult>> extend_segment(std::shared_ptr<io::File> file, std::uint64_t to,
+                                                  Segment& segment, SegmentSums* sums,
+                                                  BatchRules::Expectations expectations) {
+  OTTLA_CHECK(segment.has_indexes());
+  const auto last = segment.indexes().offsets.last();
+  const std::uint64_t from = segment.size_bytes();
+  auto take = [&](const FileBatch& batch) -> std::optional<DamageKind> {
+    if (last && batch.position == last->position && batch.header.last_offset() != last->offset) {
+      return DamageKind::index_disagrees;
+    }
+    segment.append(batch.header);
+    if (sums && sums->log_bytes() == batch.position) sums->add(batch.bytes);
+    return std::nullopt;
+  };
+  co_return co_await scan(std::move(file), from, to, expectations, std::move(take));
+}
+
 io::Task<io::Result<VerifyResult>> load_segment_tail(std::shared_ptr<io::File> file,
                                                      std::uint64_t file_bytes, Segment& segment) {
   SegmentFacts facts{.base_offset = segment.base_offset(),

@@ -18,6 +18,7 @@
 #include "storage/leader_epochs.h"
 #include "storage/producer_state.h"
 #include "storage/segment.h"
+#include "storage/segment_sums.h"
 
 namespace ottla::storage {
 
@@ -96,6 +97,13 @@ io::Task<io::Result<VerifyResult>> rebuild_segment(std::shared_ptr<io::File> fil
                                                    Segment& segment, RebuildInto into,
                                                    BatchRules::Expectations expectations,
                                                    TimestampMs now);
+
+// Goes on with a segment that holds what is before its size_bytes(): judges and appends the batches
+// behind that, up to the first bad one, as appending would have. `sums` that reach to a batch
+// are given it, unless it is larger than what is read at a time.
+io::Task<io::Result<VerifyResult>> extend_segment(std::shared_ptr<io::File> file, std::uint64_t to,
+                                                  Segment& segment, SegmentSums* sums,
+                                                  BatchRules::Expectations expectations);
 
 // Completes a segment that was opened with its indexes from disk: from the last index entry to the
 // end of the file, headers only, for next_offset, max_timestamp and the place of the next index

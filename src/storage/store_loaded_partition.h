@@ -12,6 +12,7 @@
 #include "storage/leader_epochs.h"
 #include "storage/producer_state.h"
 #include "storage/segment.h"
+#include "storage/segment_files.h"
 #include "storage/segment_sums.h"
 
 namespace ottla::storage {
@@ -40,7 +41,8 @@ struct LoadedPartition {
   std::vector<Segment> segments;
   // Of the last one as the facts say it is, if they are known.
   std::optional<SegmentSums> sums;
-  LeaderEpochCache epochs;  // including the tail's
+  SavedIndexes saved_indexes;  // of its index files, what stays as it is
+  LeaderEpochCache epochs;     // including the tail's
   bool epochs_are_saved = true;
   ProducerState producers;  // at the end of the tail
   // Behind the segments, in order.

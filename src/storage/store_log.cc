@@ -18,7 +18,7 @@ namespace ottla::storage {
 namespace {
 
 // How much of a log a restart may have to read again to know its producers.
-constexpr std::uint64_t kSnapshotEveryBytes = 32ull << 20;
+constexpr std::uint64_t kSnapshotEveryBytes = 8ull << 20;
 
 SegmentSettings settings_of(const LogConfig& config) {
   return {.index_interval_bytes = static_cast<std::uint32_t>(config.index_interval_bytes),
@@ -120,6 +120,7 @@ StoredLog::StoredLog(ShardStore& store, LoadedPartition loaded, const LogConfig&
   if (loaded.sums && loaded.sums->log_bytes() == active().readable_bytes) {
     active().sums = std::move(*loaded.sums);
     active().sums_are_whole = true;
+    active().saved_indexes = loaded.saved_indexes;
   }
   for (LoadedBatch& batch : loaded.tail) {
     const wire::BatchHeader header = wire::load_batch_header(batch.bytes.data());

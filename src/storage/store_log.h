@@ -24,6 +24,7 @@
 #include "storage/partition_log.h"
 #include "storage/producer_snapshot.h"
 #include "storage/segment.h"
+#include "storage/segment_files.h"
 #include "storage/segment_sums.h"
 #include "storage/store_loaded_partition.h"
 #include "storage/store_segment_writer.h"
@@ -44,6 +45,7 @@ struct StoredSegment {
   std::uint64_t reader_use = 0;
   SegmentSums sums;  // of what was handed to the writer, if from the beginning
   bool sums_are_whole = false;
+  SavedIndexes saved_indexes;  // while it is active
 };
 
 class StoredLog final : public PartitionLog {

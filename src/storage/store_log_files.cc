@@ -266,15 +266,14 @@ io::Task<io::Result<>> StoredLog::sync() {
 
 // The indexes in memory are ahead of the file; what is saved must not be.
 io::Task<io::Result<>> StoredLog::save_indexes_up_to(StoredSegment& stored, Offset end) {
-  Segment part(stored.segment.facts(), stored.segment.settings());
-  auto indexes = std::make_unique<SegmentIndexes>(stored.segment.indexes());
-  indexes->offsets.truncate_to(end);
-  indexes->times.truncate_to(end);
-  indexes->aborted.truncate_to(end);
-  part.attach_indexes(std::move(indexes));
-  auto saved = co_await save_indexes(store_.env().disk, directory_, part);
+  SegmentIndexes indexes = stored.segment.indexes();
+  indexes.offsets.truncate_to(end);
+  indexes.times.truncate_to(end);
+  indexes.aborted.truncate_to(end);
+  auto saved =
+      co_await extend_indexes(store_.env().disk, directory_, indexes, stored.saved_indexes);
   if (!saved) co_return saved;
-  co_return co_await save_sums(stored, part.indexes());
+  co_return co_await save_sums(stored, indexes);
 }
 
 // Of what is in the segment so far; binds the index files to it.
@@ -387,6 +386,7 @@ io::Task<io::Result<>> StoredLog::cut_files(Offset end) {
   }
   stored->is_on_disk = false;
   stored->sums_are_whole = false;
+  stored->saved_indexes = {};
   auto opened = co_await open_writer(*stored);
   if (!opened) co_return opened;
   auto synced = co_await stored->writer->sync();
