@@ -36,9 +36,10 @@ class Bench:
         for broker in self.brokers:
             broker.remove()
 
-    def load(self, command, broker, **options):
+    def load(self, command, broker, prepare=lambda: None, **options):
         """A run, once more if it was no good; None if it was bad twice."""
         for attempt in range(2):
+            prepare()
             try:
                 report = self.generator.run(command, broker, **options)
                 why = "; ".join(report["errors"])
@@ -178,10 +179,9 @@ def fetch(bench):
         for state in ("cold", "warm"):
             for broker in brokers:
                 alone(brokers, broker)
-                if state == "cold":
-                    broker.forget_cache()
                 for _ in range(1 if state == "cold" else passes):
-                    report = bench.load("fetch", broker, **shape)
+                    prepare = broker.forget_cache if state == "cold" else lambda: None
+                    report = bench.load("fetch", broker, prepare, **shape)
                     if not report:
                         continue
                     row = f"catch-up fetch, {state}"
