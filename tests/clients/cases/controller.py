@@ -20,6 +20,7 @@ from harness.talk import Talk
 
 ANSWERS = pathlib.Path(__file__).with_name("controller_answers.json")
 SESSION_SECONDS = 9
+HEARTBEAT_SECONDS = 2  # of the node itself
 FETCH, API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS = 1, 18, 19, 20
 DESCRIBE_QUORUM, ENVELOPE, FETCH_SNAPSHOT = 55, 58, 59
 REGISTRATION, HEARTBEAT, ALLOCATE = 62, 63, 67
@@ -169,7 +170,8 @@ class Script:
             self.epochs[broker] = answer["brokerEpoch"]
         return answer
 
-    def beat(self, name, broker, version=2, **changes):
+    def beat(self, name, broker, version=2, until=None, **changes):
+        """One heartbeat; with `until`, again until that field of the answer is true, and only the last is noted."""
         body = {
             "brokerId": broker,
             "brokerEpoch": self.epochs.get(broker, 0),
@@ -178,6 +180,13 @@ class Script:
             "wantShutDown": False,
             **changes,
         }
+        deadline = time.monotonic() + HEARTBEAT_SECONDS * 3
+        while until and time.monotonic() < deadline:
+            answer = self.talk.ask(HEARTBEAT, version, body)
+            if answer[until]:
+                self.note(f"{name} v{version}", answer)
+                return answer
+            time.sleep(0.1)
         return self.step(name, HEARTBEAT, version, body)
 
     def join(self, broker, **changes):
@@ -466,8 +475,8 @@ def script_shutdown(s):
     s.beat("512 lags", 512, currentMetadataOffset=s.epochs[512])
     s.beat("511 asks again", 511, wantShutDown=True)
     s.beat("512 has seen it", 512)
-    time.sleep(1)  # and so has the node's own broker
-    s.beat("511 asks once more", 511, wantShutDown=True)
+    # and so has the node's own broker, with one of its next heartbeats
+    s.beat("511 asks once more", 511, until="shouldShutDown", wantShutDown=True)
 
 
 def script_incarnations(s):
