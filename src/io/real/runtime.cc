@@ -22,7 +22,7 @@
 namespace ottla::io::real {
 namespace {
 
-constexpr int kMappedBytesMin = 32 << 20;  // one allocation that goes back as soon as it is freed
+constexpr int kMappedBytesMin = 512 << 10;  // one allocation that goes back as soon as it is freed
 constexpr int kFreeBytesKept = 128 << 20;
 
 class Posted final : public MailboxItem {
