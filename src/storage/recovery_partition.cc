@@ -71,6 +71,7 @@ class Loader {
   io::Task<io::Result<>> compare_with_journal();
   io::Task<io::Result<>> cut_segments(Offset end);
   io::Task<io::Result<>> load_producers();
+  void note_spare_snapshots(Offset end);
 
   std::string path(Offset base, SegmentFile file = SegmentFile::log) const {
     return what_.directory + "/" + segment_file_name(base, file);
@@ -94,7 +95,8 @@ class Loader {
   Offset journal_from_ = kNever;
   // Indexes hold all aborted transactions whose marker is below it.
   Offset indexed_end_ = 0;
-  std::vector<Offset> rebuilt_;  // sealed segments whose index files are to be written
+  std::vector<Offset> snapshots_;  // of producers, found on disk
+  std::vector<Offset> rebuilt_;    // sealed segments whose index files are to be written
 };
 
 void Loader::damaged(Offset from, Offset to, std::string cause) {
@@ -146,6 +148,7 @@ io::Task<io::Result<PartitionLoad>> Loader::load() {
   }
   auto producers = co_await load_producers();
   if (!producers) co_return std::unexpected(std::move(producers.error()));
+  note_spare_snapshots(end);
   partition.names_are_durable = what_.was_clean;
   partition.is_complete_on_disk = what_.was_clean && partition.tail.empty();
   co_return std::move(load_);
@@ -223,7 +226,11 @@ io::Task<io::Result<>> Loader::finish_interrupted_work() {
   for (const io::DirectoryEntry& entry : *entries) {
     const auto name = parse_segment_file_name(entry.name);
     if (!name || name->state != SegmentFileState::live || name->file == SegmentFile::log ||
-        name->file == SegmentFile::snapshot || name->file == SegmentFile::snapshot_side) {
+        name->file == SegmentFile::snapshot_side) {
+      continue;
+    }
+    if (name->file == SegmentFile::snapshot) {
+      snapshots_.push_back(name->offset);
       continue;
     }
     const bool has_log = std::any_of(files_.begin(), files_.end(),
@@ -845,6 +852,7 @@ io::Task<io::Result<>> Loader::load_producers() {
     auto position = co_await position_of(segment, state->end_offset());
     if (!position) co_return std::unexpected(std::move(position.error()));
     unknown.push_back({segment.facts(), *position});
+    load_.scanned_bytes += segment.size_bytes() - *position;
   }
   std::vector<CompletedTransaction> completed;
   state = co_await replay_producers(disk_, what_.directory, std::move(unknown), std::move(*state),
@@ -883,6 +891,16 @@ io::Task<io::Result<>> Loader::load_producers() {
   }
   if (!rebuilt_.empty()) co_return co_await disk_.sync_directory(what_.directory);
   co_return io::Result<>();
+}
+
+void Loader::note_spare_snapshots(Offset end) {
+  std::sort(snapshots_.begin(), snapshots_.end());
+  for (const Offset offset : snapshots_) {
+    const bool is_base =
+        std::any_of(load_.partition.segments.begin(), load_.partition.segments.end(),
+                    [&](const Segment& segment) { return segment.base_offset() == offset; });
+    if (!is_base && offset <= end) load_.partition.spare_snapshots.push_back(offset);
+  }
 }
 
 }  // namespace

@@ -44,7 +44,8 @@ struct LoadedPartition {
   SavedIndexes saved_indexes;  // of its index files, what stays as it is
   LeaderEpochCache epochs;     // including the tail's
   bool epochs_are_saved = true;
-  ProducerState producers;  // at the end of the tail
+  std::vector<Offset> spare_snapshots;  // on disk, at no segment's base; rising
+  ProducerState producers;              // at the end of the tail
   // Behind the segments, in order.
   std::vector<LoadedBatch> tail;
   std::vector<DamagedOffsets> damages;

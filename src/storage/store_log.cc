@@ -96,6 +96,7 @@ StoredLog::StoredLog(ShardStore& store, LoadedPartition loaded, const LogConfig&
       producers_(std::move(loaded.producers)),
       damages_(std::move(loaded.damages)),
       epochs_are_dirty_(!loaded.epochs_are_saved),
+      spare_snapshots_(std::move(loaded.spare_snapshots)),
       is_complete_on_disk_(loaded.is_complete_on_disk) {
   for (Segment& facts : loaded.segments) {
     auto segment = std::make_shared<StoredSegment>(std::move(facts));

@@ -164,6 +164,7 @@ class StoredLog final : public PartitionLog {
   io::Task<io::Result<>> save_epochs();
   io::Task<io::Result<>> seal(StoredSegment& segment, Offset next_base);
   io::Task<io::Result<>> write_snapshots(Offset up_to);
+  io::Task<> remove_spare_snapshots(std::size_t but);
   io::Task<io::Result<>> write_snapshot(Offset offset, ProducerSnapshotFiles files);
   io::Task<io::Result<>> sync_names();
   io::Task<io::Result<>> save_sums(StoredSegment& segment, const SegmentIndexes& indexes);
@@ -219,7 +220,9 @@ class StoredLog final : public PartitionLog {
   };
   std::vector<PendingSnapshot> snapshots_;
   std::uint64_t bytes_since_snapshot_ = 0;
-  std::optional<Offset> spare_snapshot_;   // the last one on disk that stands at no segment's base
+  // Those on disk that stand at no segment's base, rising: a start needs one that is not beyond
+  // what it takes from the journal.
+  std::vector<Offset> spare_snapshots_;
   std::uint64_t indexes_saved_bytes_ = 0;  // size of the active segment when its indexes were saved
   bool is_complete_on_disk_ = false;       // a clean stop has nothing to write
   JournalMarks marks_;

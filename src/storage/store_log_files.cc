@@ -18,6 +18,8 @@ namespace {
 // what a start after a crash reads again, against what is written again each time.
 constexpr std::uint64_t kSaveIndexesEveryBytes = 8ull << 20;
 constexpr std::uint64_t kSaveIndexesEveryPart = 32;
+// With one every 8 MiB, as much as a journal may hold: 8 files of 16 MiB.
+constexpr std::size_t kSpareSnapshots = 16;
 // Handed to a writer at once.
 constexpr std::size_t kWriteBytes = 1ull << 20;
 constexpr std::size_t kWritePieces = 4096;
@@ -197,19 +199,23 @@ io::Task<io::Result<>> StoredLog::write_snapshots(Offset up_to) {
     snapshots_.erase(snapshots_.begin());
     auto written = co_await write_snapshot(pending.offset, std::move(pending.files));
     if (!written) co_return written;
-    if (spare_snapshot_ && *spare_snapshot_ < pending.offset) {
-      for (const SegmentFile file : {SegmentFile::snapshot, SegmentFile::snapshot_side}) {
-        (void)co_await store_.env().disk.remove(directory_ + "/" +
-                                                segment_file_name(*spare_snapshot_, file));
-      }
-      spare_snapshot_.reset();
-    }
     const bool is_base = std::any_of(segments_.begin(), segments_.end(), [&](const auto& stored) {
       return stored->segment.base_offset() == pending.offset;
     });
-    if (!is_base) spare_snapshot_ = pending.offset;
+    if (!is_base) spare_snapshots_.push_back(pending.offset);
   }
+  co_await remove_spare_snapshots(kSpareSnapshots);
   co_return io::Result<>();
+}
+
+io::Task<> StoredLog::remove_spare_snapshots(std::size_t but) {
+  while (spare_snapshots_.size() > but) {
+    const Offset oldest = spare_snapshots_.front();
+    spare_snapshots_.erase(spare_snapshots_.begin());
+    for (const SegmentFile file : {SegmentFile::snapshot, SegmentFile::snapshot_side}) {
+      (void)co_await store_.env().disk.remove(directory_ + "/" + segment_file_name(oldest, file));
+    }
+  }
 }
 
 io::Task<io::Result<>> StoredLog::sync_names() {
@@ -315,6 +321,8 @@ io::Task<io::Result<>> StoredLog::close_clean() {
     auto written = co_await write_snapshot(end_, snapshot_of(producers_));
     if (!written) co_return written;
   }
+  std::erase(spare_snapshots_, end_);
+  co_await remove_spare_snapshots(0);
   directory_is_dirty_ = true;
   auto names = co_await sync_names();
   if (!names) co_return names;
@@ -355,6 +363,7 @@ io::Task<io::Result<>> StoredLog::cut_files(Offset end) {
   auto snapshots = co_await remove_snapshots_above(disk, directory_, end);
   if (!snapshots) co_return snapshots;
   std::erase_if(snapshots_, [&](const PendingSnapshot& pending) { return pending.offset > end; });
+  std::erase_if(spare_snapshots_, [&](Offset offset) { return offset > end; });
   while (segments_.size() > 1 && segments_.back()->segment.base_offset() >= end) {
     const Offset base = segments_.back()->segment.base_offset();
     segments_.pop_back();

@@ -140,6 +140,51 @@ TEST(StoreReaders, SkipNothingWhileSegmentsAreRolledUnderThem) {
   }
 }
 
+constexpr std::uint64_t kWrittenBytes = 96ull << 20;
+
+io::Task<> keep_checkpoints(Running running) {
+  co_await running.folder->keep_checkpoints({running.store});
+}
+
+io::Task<int> write_much(io::Env& env, std::uint64_t bytes) {
+  auto running = co_await start_folder(env, StoreLimits());
+  REQUIRE_OK(running);
+  env.executor.spawn(keep_checkpoints(*running));
+  auto log = co_await open_or_create(*running, "t", 0, kTopicId, LogConfig());
+  REQUIRE_OK(log);
+  const Slice batch = make_batch({.value_bytes = 512 * 1024});
+  for (std::uint64_t written = 0; written < bytes; written += batch.size()) {
+    auto appended = co_await append_when_room(*running->store, **log, batch, {});
+    REQUIRE_OK(appended);
+  }
+  auto durable = co_await (*log)->wait_durable((*log)->log_end_offset());
+  REQUIRE_OK(durable);
+  co_return 0;
+}
+
+io::Task<int> start_and_report(io::Env& env, RecoveryReport& report) {
+  auto running = co_await start_folder(env, StoreLimits());
+  REQUIRE_OK(running);
+  report = running->folder->report();
+  co_return 0;
+}
+
+TEST(StoreStart, ReadsOfALongSegmentOnlyItsEnd) {
+  for (const std::uint64_t more : {0, 9}) {
+    World world({.seed = 7 + more});
+    Node& node = world.add_node("b1");
+    ASSERT_EQ(run(world, node,
+                  [&](io::Env& env) { return write_much(env, kWrittenBytes + (more << 20)); }),
+              0);
+    RecoveryReport report;
+    ASSERT_EQ(run(world, node, [&](io::Env& env) { return start_and_report(env, report); }), 0);
+    EXPECT_FALSE(report.was_clean);
+    EXPECT_GT(report.scanned_bytes, 0u);
+    // Snapshots and indexes are never further apart.
+    EXPECT_LE(report.scanned_bytes, 24ull << 20);
+  }
+}
+
 TEST_F(StoreTest, FindsAgainWhatWasAcknowledgedBeforeAKill) {
   int acknowledged = 0;
   for (int life = 0; life < 5; ++life) {
