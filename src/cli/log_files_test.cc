@@ -9,7 +9,7 @@
 #include "cli/cli.h"
 #include "cli/log_dump.h"
 #include "cli/log_verify.h"
-#include "io/sim/world.h"
+#include "io/sim/test_support.h"
 
 namespace ottla::cli {
 namespace {
@@ -27,8 +27,7 @@ class KafkaFolder : public testing::Test {
 
   void run(ShardMain main) {
     main_ = std::move(main);
-    node_.start(1, [this](io::Env& env) { return main_(env); });
-    ASSERT_TRUE(world_.run_until([&] { return !node_.is_running(); }, 60s)) << world_.report();
+    io::sim::run(world_, node_, [this](io::Env& env) { return main_(env); });
   }
 
   io::Task<int> verify_into(io::Env& env, std::string path) {

@@ -2,24 +2,18 @@
 #include "consensus/format.h"
 
 #include <fstream>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <iterator>
 
 #include "base/crc32c.h"
+#include "consensus/consensus_test_support.h"
 #include "consensus/quorum_state.h"
-#include "io/sim/world.h"
-#include "storage/log_directory.h"
 #include "wire/record_batch.h"
 
 namespace ottla::consensus {
 namespace {
 
-using namespace std::chrono_literals;
-using ::testing::HasSubstr;
+using namespace testing;
 
-const std::string kFolder = "data";
-const std::string kMetadataFolder = kFolder + "/__cluster_metadata-0";
 const std::string kInitialCheckpoint = kMetadataFolder + "/" + file_name({0, 0});
 
 Bytes read_vector(const std::string& name) {
@@ -102,18 +96,13 @@ TEST(FormatVectors, MetaPropertiesIsKafkasByteForByte) {
 // --- the folder
 
 io::Task<int> format_folder(io::Env& env) {
-  const auto done = co_await format_if_empty(env, kFolder,
-                                             {.node_id = 1,
-                                              .endpoints = {{"CONTROLLER", "127.0.0.1", 9093}},
-                                              .bootstrap_records = {Bytes{1, 2, 3}}});
+  const auto done = co_await format_as_node_1(env, {Bytes{1, 2, 3}});
   if (!done) env.logger.warning("format: {}", done.error().message);
   co_return done ? 0 : 1;
 }
 
 int run(io::sim::World& world, io::sim::Node& node) {
-  node.start(1, format_folder);
-  EXPECT_TRUE(world.run_until([&] { return !node.is_running(); }, 60s)) << world.report();
-  return node.exit_code();
+  return io::sim::run(world, node, format_folder);
 }
 
 struct Formatted {
@@ -223,8 +212,7 @@ TEST(Format, AfterACrashAtAnyPointTheNextStartFinishes) {
         if (point.index == index && point.phase == phase)
           node.crash(io::sim::CrashKind::power_loss);
       });
-      node.start(1, format_folder);
-      ASSERT_TRUE(world.run_until([&] { return !node.is_running(); }, 60s)) << world.report();
+      run(world, node);
       node.disk().on_operation({});
       const auto before = node.disk().durable_content(kFolder + "/meta.properties");
       ASSERT_EQ(run(world, node), 0) << "point " << index << world.report();

@@ -2,13 +2,9 @@
 #include "consensus/metadata_log.h"
 
 #include <fmt/format.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <map>
 
-#include "consensus/format.h"
-#include "io/sim/world.h"
-#include "storage/log_directory.h"
+#include "consensus/consensus_test_support.h"
 #include "storage/recovery.h"
 #include "wire/codec.h"
 #include "wire/control_record.h"
@@ -18,11 +14,8 @@
 namespace ottla::consensus {
 namespace {
 
-using namespace std::chrono_literals;
-using ::testing::HasSubstr;
+using namespace testing;
 
-const std::string kFolder = "data";
-const std::string kMetadataFolder = kFolder + "/__cluster_metadata-0";
 constexpr TopicIdPartition kPartition{{0, 1}, 0};
 
 Bytes text(std::string_view what) {
@@ -46,9 +39,7 @@ struct Settings {
 
 io::Task<io::Result<std::unique_ptr<Reign>>> begin(io::Env& env, Settings settings = {}) {
   if (settings.format) {
-    auto formatted = co_await format_if_empty(
-        env, kFolder,
-        {.node_id = 1, .endpoints = {{"CONTROLLER", "127.0.0.1", 9093}}, .bootstrap_records = {}});
+    auto formatted = co_await format_as_node_1(env);
     if (!formatted) co_return std::unexpected(formatted.error());
   }
   auto reign = std::make_unique<Reign>();
@@ -66,7 +57,7 @@ io::Task<io::Result<std::unique_ptr<Reign>>> begin(io::Env& env, Settings settin
                                         {.directory = kMetadataFolder,
                                          .node_id = settings.node_id,
                                          .directory_id = reign->folder->directory_id(),
-                                         .endpoints = {{"CONTROLLER", "127.0.0.1", 9093}},
+                                         .endpoints = kEndpoints,
                                          .snapshot_bytes = 2000});
   if (!log) co_return std::unexpected(log.error());
   reign->log = std::move(*log);
@@ -92,11 +83,7 @@ io::Task<bool> commit(Reign& reign, std::vector<std::string> values) {
 class MetadataLogTest : public ::testing::Test {
  protected:
   // Runs `body` as a process of the node, to its end.
-  int run(io::sim::Process::ShardMain body) {
-    node.start(1, std::move(body));
-    EXPECT_TRUE(world.run_until([&] { return !node.is_running(); }, 10min)) << world.report();
-    return node.exit_code();
-  }
+  int run(io::sim::Process::ShardMain body) { return io::sim::run(world, node, std::move(body)); }
   std::string file(const std::string& name) {
     const auto bytes = node.disk().content(kMetadataFolder + "/" + name);
     return bytes ? std::string(as_text(*bytes)) : std::string("none");
@@ -111,15 +98,6 @@ class MetadataLogTest : public ::testing::Test {
   io::sim::World world{{.seed = 11}};
   io::sim::Node& node = world.add_node("b1");
 };
-
-// Fails the surrounding coroutine.
-#define REQUIRE(condition)                       \
-  do {                                           \
-    if (!(condition)) {                          \
-      ADD_FAILURE() << "failed: " << #condition; \
-      co_return 1;                               \
-    }                                            \
-  } while (false)
 
 struct ControlSeen {
   wire::ControlRecordType type;
@@ -368,8 +346,7 @@ void check_flip(std::uint64_t position, unsigned bit, int& refusals) {
   io::sim::World world({.seed = 12});
   io::sim::Node& node = world.add_node("b1");
   const auto run = [&](io::sim::Process::ShardMain body) {
-    node.start(1, std::move(body));
-    return world.run_until([&] { return !node.is_running(); }, 10min) ? node.exit_code() : -1;
+    return io::sim::run(world, node, std::move(body));
   };
   ASSERT_EQ(run(reign_with_a_clean_end), 0);
   ASSERT_EQ(run(reign_with_a_clean_end), 0);
@@ -392,10 +369,7 @@ TEST(MetadataLogRot, AFlippedBitIsNeverTakenForAnotherState) {
   // for a torn one: whether the log is as long as it was is recovery's to say.
   io::sim::World world({.seed = 12});
   io::sim::Node& node = world.add_node("b1");
-  for (int reign = 0; reign < 2; ++reign) {
-    node.start(1, reign_with_a_clean_end);
-    ASSERT_TRUE(world.run_until([&] { return !node.is_running(); }, 10min));
-  }
+  for (int reign = 0; reign < 2; ++reign) ASSERT_EQ(run(world, node, reign_with_a_clean_end), 0);
   const auto bytes = node.disk().content(kMetadataFolder + "/00000000000000000000.log");
   ASSERT_TRUE(bytes);
   std::vector<wire::Batch> all;
@@ -453,9 +427,8 @@ TEST(MetadataLogCrash, WhatWasCommittedSurvivesAPowerLossAtEveryPoint) {
     io::sim::World world({.seed = 1});
     io::sim::Node& node = world.add_node("b1");
     Ghost ghost;
-    node.start(1, [&](io::Env& env) { return append_and_snapshot(env, ghost, kAppends); });
-    ASSERT_TRUE(world.run_until([&] { return !node.is_running(); }, 10min)) << world.report();
-    ASSERT_EQ(node.exit_code(), 0) << world.report();
+    const auto live = [&](io::Env& env) { return append_and_snapshot(env, ghost, kAppends); };
+    ASSERT_EQ(run(world, node, live), 0) << world.report();
     points = node.disk().counters().points;
   }
   int crashes = 0;
@@ -465,19 +438,15 @@ TEST(MetadataLogCrash, WhatWasCommittedSurvivesAPowerLossAtEveryPoint) {
       io::sim::World world({.seed = index + 100});
       io::sim::Node& node = world.add_node("b1");
       Ghost ghost;
-      const auto live = [&] {
-        node.start(1, [&](io::Env& env) { return append_and_snapshot(env, ghost, kAppends); });
-        ASSERT_TRUE(world.run_until([&] { return !node.is_running(); }, 10min)) << world.report();
-      };
+      const auto live = [&](io::Env& env) { return append_and_snapshot(env, ghost, kAppends); };
       node.disk().on_operation([&](const io::sim::DiskPoint& point) {
         if (point.index != index || point.phase != phase) return;
         node.crash(io::sim::CrashKind::power_loss);
         ++crashes;
       });
-      live();
+      run(world, node, live);
       node.disk().on_operation({});
-      live();
-      ASSERT_EQ(node.exit_code(), 0) << "point " << index << world.report();
+      ASSERT_EQ(run(world, node, live), 0) << "point " << index << world.report();
       ASSERT_FALSE(::testing::Test::HasFailure()) << "point " << index;
     }
   }

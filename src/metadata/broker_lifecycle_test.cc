@@ -303,55 +303,42 @@ TEST_F(BrokerLifecycleTest, ARegistrationWhoseAnswerIsLostIsMadeOnce) {
   EXPECT_LT(amended, 40);
 }
 
-class BrokerLifecycleSeedsTest : public ::testing::TestWithParam<std::uint64_t> {};
+using BrokerLifecycleSeedsTest = SeededTest<BrokerLifecycleTest>;
 
 // Whatever fails on the way: at the end the broker is registered with the epoch that it believes
 // in, unfenced, and its partition has its leader back.
 TEST_P(BrokerLifecycleSeedsTest, EndsUnfencedWithItsOwnEpoch) {
-  struct Run : BrokerLifecycleTest {
-    explicit Run(std::uint64_t seed)
-        : BrokerLifecycleTest({.seed = seed, .swarm = io::sim::SwarmOptions::draw(seed)}) {}
-    void TestBody() override {}
-    void go() {
-      auto prng = world.prng("plan");
-      restart_controller();
-      std::uint64_t incarnation = 1;
-      for (int round = 0; round < 5; ++round) {
-        life = {.incarnation = incarnation++};
-        begin(broker, life);
-        world.run_for(std::chrono::milliseconds(prng.below(20'000)));
-        if (prng.chance(0.5)) {
-          crash_controller(prng.chance(0.5) ? io::sim::CrashKind::process_kill
-                                            : io::sim::CrashKind::power_loss);
-          world.run_for(std::chrono::milliseconds(prng.below(12'000)));
-          restart_controller();
-        }
-        world.run_for(std::chrono::milliseconds(prng.below(5'000)));
-        if (prng.chance(0.5)) {
-          broker.crash(io::sim::CrashKind::process_kill);
-        } else {
-          broker.stop();
-          ASSERT_TRUE(wait([&] { return !broker.is_running(); }, 5min)) << world.report();
-        }
-      }
-      world.end_faults();
-      if (!controller.is_running()) restart_controller();
-      life = {.incarnation = incarnation};
-      begin(broker, life);
-      ASSERT_TRUE(wait([&] { return life.is_up && is_serving(); })) << world.report();
-      world.run_for(12s);
-      ASSERT_NE(registered(), nullptr);
-      EXPECT_FALSE(is_fenced());
-      EXPECT_EQ(registered()->epoch, life.epoch);
-      EXPECT_EQ(registered()->incarnation_id, (Uuid{1, incarnation}));
-      EXPECT_TRUE(life.is_up);
-      make_topic("late");
-      EXPECT_EQ(partition("late").leader, 1);
-      stop(broker);
-      EXPECT_TRUE(is_fenced());
+  auto prng = world.prng("plan");
+  restart_controller();
+  std::uint64_t incarnation = 1;
+  for (int round = 0; round < 5; ++round) {
+    life = {.incarnation = incarnation++};
+    begin(broker, life);
+    world.run_for(std::chrono::milliseconds(prng.below(20'000)));
+    if (prng.chance(0.5)) interrupt_controller(prng, 12'000);
+    world.run_for(std::chrono::milliseconds(prng.below(5'000)));
+    if (prng.chance(0.5)) {
+      broker.crash(io::sim::CrashKind::process_kill);
+    } else {
+      broker.stop();
+      ASSERT_TRUE(wait([&] { return !broker.is_running(); }, 5min)) << world.report();
     }
-  };
-  Run(GetParam()).go();
+  }
+  world.end_faults();
+  if (!controller.is_running()) restart_controller();
+  life = {.incarnation = incarnation};
+  begin(broker, life);
+  ASSERT_TRUE(wait([&] { return life.is_up && is_serving(); })) << world.report();
+  world.run_for(12s);
+  ASSERT_NE(registered(), nullptr);
+  EXPECT_FALSE(is_fenced());
+  EXPECT_EQ(registered()->epoch, life.epoch);
+  EXPECT_EQ(registered()->incarnation_id, (Uuid{1, incarnation}));
+  EXPECT_TRUE(life.is_up);
+  make_topic("late");
+  EXPECT_EQ(partition("late").leader, 1);
+  stop(broker);
+  EXPECT_TRUE(is_fenced());
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, BrokerLifecycleSeedsTest, ::testing::Range<std::uint64_t>(1, 31));

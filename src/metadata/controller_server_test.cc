@@ -449,115 +449,106 @@ TEST_F(ControllerServerTest, AFailedDiskGetsNoAnswer) {
   ASSERT_TRUE(wait([&] { return is_serving(); })) << seat.failure << world.report();
 }
 
-class ControllerServerSeedsTest : public ::testing::TestWithParam<std::uint64_t> {};
+using ControllerServerSeedsTest = SeededTest<ShellTest>;
+
+// What one writer knows of what it asked for.
+struct Writer {
+  std::vector<ProducerId> blocks;
+  std::set<std::string> made;     // answered, not deleted since
+  std::set<std::string> unknown;  // asked, and never answered
+};
+
+// Until it is told to stop; errors are what this world is for.
+io::Task<int> write(io::Env& env, NodeId id, Writer& writer) {
+  for (int i = 0; !env.stop.is_set();) {
+    auto client = co_await connect(env);
+    const auto epoch = co_await join(*client, id);
+    while (epoch && !env.stop.is_set()) {
+      const std::string name = fmt::format("w{}-{}", id, i++);
+      writer.unknown.insert(name);
+      auto made = co_await client->call<wire::CreateTopicsResponse>(create_request(name), 7, 3s);
+      if (!made) break;
+      if (made->topics[0].error_code == 0) writer.made.insert(name);
+      writer.unknown.erase(name);
+      wire::AllocateProducerIdsRequest ids;
+      ids.broker_id = id;
+      ids.broker_epoch = *epoch;
+      auto block = co_await client->call<wire::AllocateProducerIdsResponse>(ids, 0, 3s);
+      if (!block) break;
+      if (block->error_code == 0) writer.blocks.push_back(block->producer_id_start);
+      if (i % 3 != 0 || writer.made.empty()) continue;
+      const std::string gone = *writer.made.begin();
+      writer.made.erase(gone);
+      writer.unknown.insert(gone);
+      wire::DeleteTopicsRequest remove;
+      remove.topics.emplace_back().name = gone;
+      auto removed = co_await client->call<wire::DeleteTopicsResponse>(remove, 6, 3s);
+      if (!removed) break;
+      EXPECT_EQ(removed->responses[0].error_code, 0);
+      writer.unknown.erase(gone);
+    }
+    co_await client->close();
+    co_await io::sleep_for(env.clock, 20ms);
+  }
+  co_return 0;
+}
 
 // Two writers, a controller that dies at disk operations drawn by the seed (before, in the middle
 // or after), by kill or power loss. Every block of producer ids that was answered is a writer's
 // own; every topic that was answered is there, every one whose deletion was answered is not.
 TEST_P(ControllerServerSeedsTest, AnAnswerMeansCommitted) {
-  struct Writer {
-    std::vector<ProducerId> blocks;
-    std::set<std::string> made;     // answered, not deleted since
-    std::set<std::string> unknown;  // asked, and never answered
-  };
-  struct Run : ShellTest {
-    explicit Run(std::uint64_t seed)
-        : ShellTest({.seed = seed, .swarm = io::sim::SwarmOptions::draw(seed)}) {}
-    void TestBody() override {}
-
-    static io::Task<int> write(io::Env& env, NodeId id, Writer& writer) {
-      for (int i = 0; !env.stop.is_set();) {
-        auto client = co_await connect(env);
-        const auto epoch = co_await join(*client, id);
-        while (epoch && !env.stop.is_set()) {
-          const std::string name = fmt::format("w{}-{}", id, i++);
-          writer.unknown.insert(name);
-          auto made =
-              co_await client->call<wire::CreateTopicsResponse>(create_request(name), 7, 3s);
-          if (!made) break;
-          if (made->topics[0].error_code == 0) writer.made.insert(name);
-          writer.unknown.erase(name);
-          wire::AllocateProducerIdsRequest ids;
-          ids.broker_id = id;
-          ids.broker_epoch = *epoch;
-          auto block = co_await client->call<wire::AllocateProducerIdsResponse>(ids, 0, 3s);
-          if (!block) break;
-          if (block->error_code == 0) writer.blocks.push_back(block->producer_id_start);
-          if (i % 3 != 0 || writer.made.empty()) continue;
-          const std::string gone = *writer.made.begin();
-          writer.made.erase(gone);
-          writer.unknown.insert(gone);
-          wire::DeleteTopicsRequest remove;
-          remove.topics.emplace_back().name = gone;
-          auto removed = co_await client->call<wire::DeleteTopicsResponse>(remove, 6, 3s);
-          if (!removed) break;
-          EXPECT_EQ(removed->responses[0].error_code, 0);
-          writer.unknown.erase(gone);
-        }
-        co_await client->close();
-        co_await io::sleep_for(env.clock, 20ms);
-      }
-      co_return 0;
-    }
-
-    void go() {
-      auto prng = world.prng("plan");
-      seat.settings = {.snapshot_bytes = 3000 + prng.below(20'000), .session_timeout_ms = 600'000};
-      restart_controller();
-      std::array<Writer, 2> writers;
-      std::vector<io::sim::Node*> nodes;
-      for (int i = 0; i < 2; ++i) {
-        nodes.push_back(&world.add_node(fmt::format("w{}", i)));
-        nodes.back()->start(1, [i, &writers](io::Env& env) {
-          return write(env, i + 1, writers.at(static_cast<std::size_t>(i)));
-        });
-      }
-      std::optional<std::uint64_t> point;
-      controller.disk().on_operation([&](const io::sim::DiskPoint& at) {
-        if (point && at.index >= *point && prng.chance(0.4)) {
-          point.reset();
-          crash_controller(prng.chance(0.3) ? io::sim::CrashKind::process_kill
-                                            : io::sim::CrashKind::power_loss);
-        }
-      });
-      int crashes = 0;
-      for (int round = 0; round < 8; ++round) {
-        if (!controller.is_running()) restart_controller();
-        point = controller.disk().counters().points + prng.below(60);
-        if (wait([&] { return !controller.is_running(); }, 20s)) ++crashes;
-        world.run_for(std::chrono::milliseconds(prng.below(200)));
-      }
+  auto prng = world.prng("plan");
+  seat.settings = {.snapshot_bytes = 3000 + prng.below(20'000), .session_timeout_ms = 600'000};
+  restart_controller();
+  std::array<Writer, 2> writers;
+  std::vector<io::sim::Node*> nodes;
+  for (int i = 0; i < 2; ++i) {
+    nodes.push_back(&world.add_node(fmt::format("w{}", i)));
+    nodes.back()->start(1, [i, &writers](io::Env& env) {
+      return write(env, i + 1, writers.at(static_cast<std::size_t>(i)));
+    });
+  }
+  std::optional<std::uint64_t> point;
+  controller.disk().on_operation([&](const io::sim::DiskPoint& at) {
+    if (point && at.index >= *point && prng.chance(0.4)) {
       point.reset();
-      world.end_faults();
-      if (!controller.is_running()) restart_controller();
-      const auto blocks_of_all = [&] {
-        return writers[0].blocks.size() + writers[1].blocks.size();
-      };
-      const std::size_t before = blocks_of_all();
-      ASSERT_TRUE(wait([&] { return blocks_of_all() > before + 4; })) << world.report();
-      for (auto* node : nodes) node->stop();
-      ASSERT_TRUE(wait([&] {
-        return is_serving() && !nodes[0]->is_running() && !nodes[1]->is_running();
-      })) << seat.failure
-          << world.report();
-      EXPECT_GT(crashes, 2);
-      std::set<ProducerId> blocks;
-      for (const Writer& writer : writers) {
-        EXPECT_TRUE(std::ranges::is_sorted(writer.blocks));
-        for (const ProducerId first : writer.blocks) {
-          EXPECT_TRUE(blocks.insert(first).second) << first;
-          EXPECT_LT(first, state().next_producer_id);
-        }
-        for (const std::string& name : writer.made)
-          EXPECT_NE(state().topics->find(name), nullptr) << name << world.report();
-      }
-      for (const auto& [name, topic] : state().topics->by_name()) {
-        const Writer& writer = writers.at(name[1] == '1' ? 0 : 1);
-        EXPECT_TRUE(writer.made.contains(name) || writer.unknown.contains(name)) << name;
-      }
+      crash_controller(prng.chance(0.3) ? io::sim::CrashKind::process_kill
+                                        : io::sim::CrashKind::power_loss);
     }
-  };
-  Run(GetParam()).go();
+  });
+  int crashes = 0;
+  for (int round = 0; round < 8; ++round) {
+    if (!controller.is_running()) restart_controller();
+    point = controller.disk().counters().points + prng.below(60);
+    if (wait([&] { return !controller.is_running(); }, 20s)) ++crashes;
+    world.run_for(std::chrono::milliseconds(prng.below(200)));
+  }
+  point.reset();
+  world.end_faults();
+  if (!controller.is_running()) restart_controller();
+  const auto blocks_of_all = [&] { return writers[0].blocks.size() + writers[1].blocks.size(); };
+  const std::size_t before = blocks_of_all();
+  ASSERT_TRUE(wait([&] { return blocks_of_all() > before + 4; })) << world.report();
+  for (auto* node : nodes) node->stop();
+  ASSERT_TRUE(wait([&] {
+    return is_serving() && !nodes[0]->is_running() && !nodes[1]->is_running();
+  })) << seat.failure
+      << world.report();
+  EXPECT_GT(crashes, 2);
+  std::set<ProducerId> blocks;
+  for (const Writer& writer : writers) {
+    EXPECT_TRUE(std::ranges::is_sorted(writer.blocks));
+    for (const ProducerId first : writer.blocks) {
+      EXPECT_TRUE(blocks.insert(first).second) << first;
+      EXPECT_LT(first, state().next_producer_id);
+    }
+    for (const std::string& name : writer.made)
+      EXPECT_NE(state().topics->find(name), nullptr) << name << world.report();
+  }
+  for (const auto& [name, topic] : state().topics->by_name()) {
+    const Writer& writer = writers.at(name[1] == '1' ? 0 : 1);
+    EXPECT_TRUE(writer.made.contains(name) || writer.unknown.contains(name)) << name;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, ControllerServerSeedsTest, ::testing::Range<std::uint64_t>(1, 41));

@@ -297,69 +297,58 @@ TEST_F(ForwarderTest, AFailedAllocationFailsAllWhoWaitedForIt) {
 }
 
 // Ids stay unique, and topics that were promised stay, whatever dies and whenever.
-class ForwarderSeedsTest : public ::testing::TestWithParam<std::uint64_t> {};
+using ForwarderSeedsTest = SeededTest<ForwarderTest>;
 
 TEST_P(ForwarderSeedsTest, WhatWasAnsweredHolds) {
-  struct Run : ForwarderTest {
-    explicit Run(std::uint64_t seed)
-        : ForwarderTest({.seed = seed, .swarm = io::sim::SwarmOptions::draw(seed)}) {}
-    void TestBody() override {}
-    void go() {
-      auto prng = world.prng("plan");
-      restart_controller();
-      start_forwarder();
-      ASSERT_NE(forwarder, nullptr);
-      std::deque<IdAnswer> ids;
-      std::deque<Answer> topics;
-      for (int round = 0; round < 30; ++round) {
-        for (int i = 0; i < 200; ++i) ask_id(ids.emplace_back());
-        for (int i = 0; i < 3; ++i) ask(fmt::format("t{}", topics.size()), topics.emplace_back());
-        world.run_for(std::chrono::milliseconds(prng.below(100)));
-        if (prng.chance(0.2)) {
-          crash_controller(prng.chance(0.5) ? io::sim::CrashKind::process_kill
-                                            : io::sim::CrashKind::power_loss);
-          world.run_for(std::chrono::milliseconds(prng.below(2000)));
-          restart_controller();
-        } else if (prng.chance(0.3)) {
-          world.network().reset_connections("broker", kControllerHost);
-        }
-      }
-      world.end_faults();
-      ASSERT_TRUE(wait([&] {
-        return std::ranges::all_of(ids, &IdAnswer::has_come) &&
-               std::ranges::all_of(topics, &Answer::has_come) && is_serving();
-      })) << world.report();
-      std::set<ProducerId> given;
-      for (const IdAnswer& answer : ids) {
-        if (answer.id) {
-          EXPECT_TRUE(given.insert(*answer.id).second) << *answer.id;
-        }
-      }
-      // In the calm after it all: once more if the connection had died unnoticed.
-      std::deque<IdAnswer> last(2);
-      for (IdAnswer& answer : last) {
-        ask_id(answer);
-        ASSERT_TRUE(wait([&] { return answer.has_come; })) << world.report();
-      }
-      ASSERT_TRUE(last[1].id.has_value()) << last[1].id.error().message;
-      EXPECT_TRUE(given.insert(*last[1].id).second);
-      EXPECT_GT(state().next_producer_id, *given.rbegin());
-      std::size_t made = 0;
-      for (std::size_t i = 0; i < topics.size(); ++i) {
-        const bool exists =
-            topics[i].result.has_value() &&
-            (topics[i].error_code == 0 ||
-             topics[i].error_code == static_cast<std::int16_t>(ErrorCode::topic_already_exists));
-        if (exists) {
-          EXPECT_TRUE(has_topic(fmt::format("t{}", i)));
-        }
-        made += exists ? 1 : 0;
-      }
-      EXPECT_GT(made, 0U);
-      stop_forwarder();
+  auto prng = world.prng("plan");
+  restart_controller();
+  start_forwarder();
+  ASSERT_NE(forwarder, nullptr);
+  std::deque<IdAnswer> ids;
+  std::deque<Answer> topics;
+  for (int round = 0; round < 30; ++round) {
+    for (int i = 0; i < 200; ++i) ask_id(ids.emplace_back());
+    for (int i = 0; i < 3; ++i) ask(fmt::format("t{}", topics.size()), topics.emplace_back());
+    world.run_for(std::chrono::milliseconds(prng.below(100)));
+    if (prng.chance(0.2)) {
+      interrupt_controller(prng, 2000);
+    } else if (prng.chance(0.3)) {
+      world.network().reset_connections("broker", kControllerHost);
     }
-  };
-  Run(GetParam()).go();
+  }
+  world.end_faults();
+  ASSERT_TRUE(wait([&] {
+    return std::ranges::all_of(ids, &IdAnswer::has_come) &&
+           std::ranges::all_of(topics, &Answer::has_come) && is_serving();
+  })) << world.report();
+  std::set<ProducerId> given;
+  for (const IdAnswer& answer : ids) {
+    if (answer.id) {
+      EXPECT_TRUE(given.insert(*answer.id).second) << *answer.id;
+    }
+  }
+  // In the calm after it all: once more if the connection had died unnoticed.
+  std::deque<IdAnswer> last(2);
+  for (IdAnswer& answer : last) {
+    ask_id(answer);
+    ASSERT_TRUE(wait([&] { return answer.has_come; })) << world.report();
+  }
+  ASSERT_TRUE(last[1].id.has_value()) << last[1].id.error().message;
+  EXPECT_TRUE(given.insert(*last[1].id).second);
+  EXPECT_GT(state().next_producer_id, *given.rbegin());
+  std::size_t made = 0;
+  for (std::size_t i = 0; i < topics.size(); ++i) {
+    const bool exists =
+        topics[i].result.has_value() &&
+        (topics[i].error_code == 0 ||
+         topics[i].error_code == static_cast<std::int16_t>(ErrorCode::topic_already_exists));
+    if (exists) {
+      EXPECT_TRUE(has_topic(fmt::format("t{}", i)));
+    }
+    made += exists ? 1 : 0;
+  }
+  EXPECT_GT(made, 0U);
+  stop_forwarder();
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, ForwarderSeedsTest, ::testing::Range<std::uint64_t>(1, 31));

@@ -210,62 +210,52 @@ TEST_F(ObserverTest, StopsInTheMiddleOfAnything) {
   }
 }
 
-class ObserverSeedsTest : public ::testing::TestWithParam<std::uint64_t> {};
+using ObserverSeedsTest = SeededTest<ObserverTest>;
+
+// Until it is told to stop; errors are what this world is for.
+io::Task<int> write_on(io::Env& env) {
+  for (int i = 0; !env.stop.is_set(); ++i) {
+    auto client = co_await connect(env);
+    if (co_await join(*client, 1)) {
+      for (; !env.stop.is_set(); ++i) {
+        auto made = co_await client->call<wire::CreateTopicsResponse>(
+            create_request(fmt::format("topic-{}", i), 5), 7, 2s);
+        if (!made) break;
+        co_await io::sleep_for(env.clock, 50ms);
+      }
+    }
+    co_await client->close();
+  }
+  co_return 0;
+}
 
 // Each seed draws its own mixture of delays, lost connections, half-open ones and refused connects,
 // its own times of crashes, and its own size of parts.
 TEST_P(ObserverSeedsTest, EndsLevelWhateverFails) {
-  struct Run : ObserverTest {
-    explicit Run(std::uint64_t seed)
-        : ObserverTest({.seed = seed, .swarm = io::sim::SwarmOptions::draw(seed)}) {}
-    void TestBody() override {}
-    void go() {
-      auto prng = world.prng("plan");
-      restart_controller();
-      seat.settings = {.snapshot_bytes = 2000 + prng.below(20'000)};
-      start_observer(static_cast<std::int32_t>(300 + prng.below(20'000)));
-      writer.start(1, [](io::Env& env) { return write_on(env); });
-      for (int round = 0; round < 4; ++round) {
-        world.run_for(std::chrono::milliseconds(prng.below(4000)));
-        if (prng.chance(0.7)) {
-          crash_controller(prng.chance(0.5) ? io::sim::CrashKind::process_kill
-                                            : io::sim::CrashKind::power_loss);
-          world.run_for(std::chrono::milliseconds(prng.below(1500)));
-          restart_controller();
-        } else {
-          world.network().isolate("broker");
-          world.run_for(std::chrono::milliseconds(prng.below(8000)));
-          world.network().heal();
-        }
-      }
-      world.end_faults();
-      if (!controller.is_running()) restart_controller();
-      writer.stop();
-      ASSERT_TRUE(wait([&] { return !writer.is_running() && is_level(); }, 3min))
-          << seat.failure << world.report();
-      expect_same_state();
-      EXPECT_GE(seen.offsets.size(), 1U);
-      stop_observer();
-      EXPECT_TRUE(seen.end.has_value()) << seen.end.error().message;
+  auto prng = world.prng("plan");
+  restart_controller();
+  seat.settings = {.snapshot_bytes = 2000 + prng.below(20'000)};
+  start_observer(static_cast<std::int32_t>(300 + prng.below(20'000)));
+  writer.start(1, [](io::Env& env) { return write_on(env); });
+  for (int round = 0; round < 4; ++round) {
+    world.run_for(std::chrono::milliseconds(prng.below(4000)));
+    if (prng.chance(0.7)) {
+      interrupt_controller(prng, 1500);
+    } else {
+      world.network().isolate("broker");
+      world.run_for(std::chrono::milliseconds(prng.below(8000)));
+      world.network().heal();
     }
-    // Until it is told to stop; errors are what this world is for.
-    static io::Task<int> write_on(io::Env& env) {
-      for (int i = 0; !env.stop.is_set(); ++i) {
-        auto client = co_await connect(env);
-        if (co_await join(*client, 1)) {
-          for (; !env.stop.is_set(); ++i) {
-            auto made = co_await client->call<wire::CreateTopicsResponse>(
-                create_request(fmt::format("topic-{}", i), 5), 7, 2s);
-            if (!made) break;
-            co_await io::sleep_for(env.clock, 50ms);
-          }
-        }
-        co_await client->close();
-      }
-      co_return 0;
-    }
-  };
-  Run(GetParam()).go();
+  }
+  world.end_faults();
+  if (!controller.is_running()) restart_controller();
+  writer.stop();
+  ASSERT_TRUE(wait([&] { return !writer.is_running() && is_level(); }, 3min))
+      << seat.failure << world.report();
+  expect_same_state();
+  EXPECT_GE(seen.offsets.size(), 1U);
+  stop_observer();
+  EXPECT_TRUE(seen.end.has_value()) << seen.end.error().message;
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, ObserverSeedsTest, ::testing::Range<std::uint64_t>(1, 31));

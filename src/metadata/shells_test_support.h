@@ -11,12 +11,13 @@
 
 #include "consensus/format.h"
 #include "consensus/metadata_log.h"
-#include "io/sim/world.h"
+#include "io/sim/test_support.h"
 #include "metadata/bootstrap.h"
 #include "metadata/controller_link.h"
 #include "metadata/controller_server.h"
 #include "metadata/features.h"
 #include "metadata/metadata_testing.h"
+#include "metadata/wire_fields.h"
 #include "rpc/acceptor.h"
 #include "rpc/client.h"
 #include "storage/recovery.h"
@@ -130,17 +131,19 @@ class ShellTest : public ::testing::Test {
     controller.crash(kind);
     seat.server = nullptr;
   }
+  // Killed or without power, as `prng` has it, and back after less than `away_ms`.
+  void interrupt_controller(io::sim::Prng& prng, std::uint64_t away_ms) {
+    crash_controller(prng.chance(0.5) ? io::sim::CrashKind::process_kill
+                                      : io::sim::CrashKind::power_loss);
+    world.run_for(std::chrono::milliseconds(prng.below(away_ms)));
+    restart_controller();
+  }
   bool is_serving() const { return controller.is_running() && seat.server != nullptr; }
   bool wait(const std::function<bool()>& done, io::Duration limit = std::chrono::minutes(2)) {
     return world.run_until(done, limit);
   }
   // Runs `body` as the broker machine's process, to its end.
-  int run(io::sim::Process::ShardMain body) {
-    broker.start(1, std::move(body));
-    EXPECT_TRUE(wait([&] { return !broker.is_running(); }, std::chrono::minutes(30)))
-        << world.report();
-    return broker.exit_code();
-  }
+  int run(io::sim::Process::ShardMain body) { return io::sim::run(world, broker, std::move(body)); }
   const Image& state() const { return *seat.server->image(); }
 
   io::sim::World world;
@@ -149,14 +152,12 @@ class ShellTest : public ::testing::Test {
   ControllerSeat seat;
 };
 
-// Fails the surrounding coroutine, which gives an exit code.
-#define REQUIRE(condition)                       \
-  do {                                           \
-    if (!(condition)) {                          \
-      ADD_FAILURE() << "failed: " << #condition; \
-      co_return 1;                               \
-    }                                            \
-  } while (false)
+// A `Base` for each seed, in whose world the seed draws the mixture of faults.
+template <class Base>
+class SeededTest : public Base, public ::testing::WithParamInterface<std::uint64_t> {
+ protected:
+  SeededTest() : Base({.seed = GetParam(), .swarm = io::sim::SwarmOptions::draw(GetParam())}) {}
+};
 
 // Tries until it succeeds, or the process is to end.
 inline io::Task<std::unique_ptr<rpc::Client>> connect(io::Env& env) {
@@ -173,12 +174,7 @@ inline wire::BrokerRegistrationRequest registration(NodeId id, std::uint64_t inc
   request.cluster_id = kClusterId;
   request.incarnation_id = {static_cast<std::uint64_t>(id), incarnation};
   request.log_dirs = {{1000, static_cast<std::uint64_t>(id)}};
-  for (const FeatureRange& range : supported_features()) {
-    auto& feature = request.features.emplace_back();
-    feature.name = range.name;
-    feature.min_supported_version = range.min_level;
-    feature.max_supported_version = range.max_level;
-  }
+  add_supported_features(request.features);
   return request;
 }
 

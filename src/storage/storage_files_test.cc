@@ -4,7 +4,7 @@
 #include <set>
 #include <string>
 
-#include "io/sim/world.h"
+#include "io/sim/test_support.h"
 #include "storage/atomic_file.h"
 #include "storage/segment_files.h"
 #include "storage/segment_scrub.h"
@@ -26,9 +26,7 @@ struct Machine {
   // Runs `body` to its end, or to a crash that the disk's watch makes of it. True if it ended.
   bool run(io::sim::Process::ShardMain body) {
     bool ended = false;
-    node.start(1, [&](io::Env& env) { return follow(env, body, ended); });
-    EXPECT_TRUE(world.run_until([&] { return !node.is_running(); }, std::chrono::minutes(10)))
-        << world.report();
+    io::sim::run(world, node, [&](io::Env& env) { return follow(env, body, ended); });
     return ended;
   }
   static io::Task<int> follow(io::Env& env, io::sim::Process::ShardMain& body, bool& ended) {

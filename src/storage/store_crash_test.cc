@@ -152,17 +152,12 @@ struct Life {
   bool ends_clean = false;
 };
 
-io::Task<> checkpoints(std::shared_ptr<Running> running) {
-  co_await running->folder->keep_checkpoints({running->store});
-}
-
 io::Task<int> live(io::Env& env, Life life) {
   Ghosts& ghosts = life.ghosts;
   const auto epoch = static_cast<LeaderEpoch>(++ghosts.lives);
   ghosts.has_ended = false;
-  auto started = co_await start_folder(env, small_limits());
-  REQUIRE_OK(started);
-  auto running = std::make_shared<Running>(std::move(*started));
+  auto running = co_await start_folder(env, small_limits());
+  REQUIRE_OK(running);
   Store& store = *running->store;
   if (!ghosts.was_closing) {
     EXPECT_EQ(running->folder->report().was_clean, ghosts.was_closed_clean);
@@ -204,7 +199,7 @@ io::Task<int> live(io::Env& env, Life life) {
       }
     }
   }
-  env.executor.spawn(checkpoints(running));
+  env.executor.spawn(keep_checkpoints(*running));
 
   PartitionLog& idempotent = *logs[&ghosts.idempotent];
   PartitionLog& plain = *logs[&ghosts.plain];
@@ -390,8 +385,7 @@ bool run_life(World& world, Node& node, Life life, std::optional<Crash> crash) {
     });
   }
   life.ghosts.has_ended = false;
-  node.start(1, [life](io::Env& env) { return live(env, life); });
-  EXPECT_TRUE(world.run_until([&] { return !node.is_running(); }, 10min)) << world.report();
+  run(world, node, [life](io::Env& env) { return live(env, life); });
   node.disk().on_operation({});
   // Stopped before it could tell whether it found the marker.
   if (!life.ghosts.has_ended && life.ghosts.was_closed_clean) life.ghosts.was_closing = true;

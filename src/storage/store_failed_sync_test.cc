@@ -18,16 +18,11 @@ struct Known {
   std::vector<SeenBatch> seen;
 };
 
-io::Task<> keep_checkpoints(std::shared_ptr<Running> running) {
-  co_await running->folder->keep_checkpoints({running->store});
-}
-
 // Appends until the disk fails, or `batches` are acknowledged; what is there at the start must hold
 // what is known, and is known from then on.
 io::Task<int> live(io::Env& env, Known& known, int batches, io::sim::Prng prng) {
-  auto started = co_await start_folder(env, small_limits());
-  if (!started) co_return 1;
-  auto running = std::make_shared<Running>(std::move(*started));
+  auto running = co_await start_folder(env, small_limits());
+  if (!running) co_return 1;
   EXPECT_TRUE(running->folder->report().damages.empty());
   auto log = co_await open_or_create(*running, "t", 0, kTopicId, small_config());
   if (!log) co_return 1;
@@ -40,7 +35,7 @@ io::Task<int> live(io::Env& env, Known& known, int batches, io::sim::Prng prng) 
   }
   known.seen = std::move(*seen);
   known.acknowledged = std::max(known.acknowledged, (*log)->log_end_offset());
-  env.executor.spawn(keep_checkpoints(running));
+  env.executor.spawn(keep_checkpoints(*running));
   for (int i = 0; i < batches; ++i) {
     auto appended = co_await append_when_room(
         *running->store, **log,

@@ -11,25 +11,29 @@ using io::sim::Node;
 using io::sim::OperationKind;
 using io::sim::World;
 
-class StoreFaultTest : public ::testing::Test {
+class StoreFaultTest : public OneNodeTest {
  protected:
-  StoreFaultTest() : node_(world_.add_node("b1")) {}
-  World world_{{.seed = 5}};
-  Node& node_;
+  StoreFaultTest() : OneNodeTest(5) {}
+  // The machine with the same disk in another world.
+  Node& copy_to(World& other) {
+    Node& node = other.add_node("b1");
+    for (const std::string& file : node_.disk().files())
+      node.disk().put(file, *node_.disk().content(file));
+    return node;
+  }
 };
 
 // Appends `batches`, each acknowledged, and ends without a clean stop.
 io::Task<int> fill(io::Env& env, int batches, std::size_t value_bytes) {
-  auto running = co_await start_folder(env, small_limits());
-  REQUIRE_OK(running);
-  auto log = co_await open_or_create(*running, "t", 0, kTopicId, small_config());
-  REQUIRE_OK(log);
+  auto opened = co_await start_and_open(env);
+  REQUIRE_OK(opened);
+  auto& [running, log] = *opened;
   for (int i = 0; i < batches; ++i) {
     auto appended = co_await append_when_room(
-        *running->store, **log, make_batch({.value_bytes = value_bytes, .fill = std::uint8_t(i)}),
+        *running.store, *log, make_batch({.value_bytes = value_bytes, .fill = std::uint8_t(i)}),
         {});
     REQUIRE_OK(appended);
-    auto durable = co_await (*log)->wait_durable(appended->end_offset());
+    auto durable = co_await log->wait_durable(appended->end_offset());
     REQUIRE_OK(durable);
   }
   co_return 0;
@@ -42,33 +46,32 @@ struct Failing {
 };
 
 io::Task<int> append_until_fenced(io::Env& env, Failing& state) {
-  auto running = co_await start_folder(env, small_limits());
-  REQUIRE_OK(running);
-  running->store->on_fenced([&](const io::Error&) { state.was_told = true; });
-  auto log = co_await open_or_create(*running, "t", 0, kTopicId, small_config());
-  REQUIRE_OK(log);
+  auto opened = co_await start_and_open(env);
+  REQUIRE_OK(opened);
+  auto& [running, log] = *opened;
+  running.store->on_fenced([&](const io::Error&) { state.was_told = true; });
   for (int i = 0; i < 2000; ++i) {
     if (i == 20) state.fails = true;
-    auto appended = co_await append_when_room(*running->store, **log, make_batch({}), {});
+    auto appended = co_await append_when_room(*running.store, *log, make_batch({}), {});
     if (!appended) {
       EXPECT_EQ(appended.error(), LogError::fenced);
       break;
     }
-    auto durable = co_await (*log)->wait_durable(appended->end_offset());
+    auto durable = co_await log->wait_durable(appended->end_offset());
     if (durable) {
       state.acknowledged = appended->end_offset();
     } else {
       EXPECT_EQ(durable.error(), LogError::fenced);
     }
   }
-  EXPECT_TRUE(running->store->is_fenced());
-  EXPECT_TRUE((*log)->is_fenced());
-  EXPECT_EQ(append(**log, make_batch({})).error(), LogError::fenced);
-  auto read = co_await (*log)->read({.from = 0, .max_bytes = 100});
+  EXPECT_TRUE(running.store->is_fenced());
+  EXPECT_TRUE(log->is_fenced());
+  EXPECT_EQ(append(*log, make_batch({})).error(), LogError::fenced);
+  auto read = co_await log->read({.from = 0, .max_bytes = 100});
   EXPECT_EQ(read.error(), LogError::fenced);
-  auto drained = co_await running->store->drain();
+  auto drained = co_await running.store->drain();
   EXPECT_FALSE(drained.has_value());
-  auto closed = co_await running->folder->close_clean({running->store}, 1);
+  auto closed = co_await running.folder->close_clean({running.store}, 1);
   EXPECT_FALSE(closed.has_value());
   co_return 0;
 }
@@ -82,7 +85,7 @@ TEST_F(StoreFaultTest, AFailedSyncOfTheJournalFences) {
     }
     return std::nullopt;
   });
-  EXPECT_EQ(run(world_, node_, [&](io::Env& env) { return append_until_fenced(env, state); }), 0);
+  EXPECT_EQ(run([&](io::Env& env) { return append_until_fenced(env, state); }), 0);
   EXPECT_TRUE(state.was_told);
   EXPECT_EQ(state.acknowledged, 20);
   EXPECT_FALSE(node_.disk().exists("data/.kafka_cleanshutdown"));
@@ -96,20 +99,19 @@ TEST_F(StoreFaultTest, AFailedWriteOfASegmentFences) {
     }
     return std::nullopt;
   });
-  EXPECT_EQ(run(world_, node_, [&](io::Env& env) { return append_until_fenced(env, state); }), 0);
+  EXPECT_EQ(run([&](io::Env& env) { return append_until_fenced(env, state); }), 0);
   EXPECT_TRUE(state.was_told);
   EXPECT_GE(state.acknowledged, 20);
 }
 
 io::Task<int> append_on_full_disk(io::Env& env, Node& node, int& acknowledged) {
-  auto running = co_await start_folder(env, small_limits());
-  REQUIRE_OK(running);
-  auto log = co_await open_or_create(*running, "t", 0, kTopicId, small_config());
-  REQUIRE_OK(log);
+  auto opened = co_await start_and_open(env);
+  REQUIRE_OK(opened);
+  auto& [running, log] = *opened;
   node.disk().options().size_bytes = node.disk().used_bytes() + 200 * 1024;
   int refusals = 0;
   for (int i = 0; i < 4000; ++i) {
-    auto appended = append(**log, make_batch({.value_bytes = 1000}));
+    auto appended = append(*log, make_batch({.value_bytes = 1000}));
     if (!appended && appended.error() == LogError::no_room && ++refusals < 100) {
       co_await io::sleep_for(env.clock, 50ms);
       continue;
@@ -117,7 +119,7 @@ io::Task<int> append_on_full_disk(io::Env& env, Node& node, int& acknowledged) {
     // Refused, and nothing that was acknowledged is at stake.
     if (!appended) co_return 0;
     refusals = 0;
-    auto durable = co_await (*log)->wait_durable(appended->end_offset());
+    auto durable = co_await log->wait_durable(appended->end_offset());
     if (!durable) co_return 0;
     acknowledged = static_cast<int>(appended->end_offset());
   }
@@ -126,11 +128,10 @@ io::Task<int> append_on_full_disk(io::Env& env, Node& node, int& acknowledged) {
 }
 
 io::Task<int> count(io::Env& env, int& found) {
-  auto running = co_await start_folder(env, small_limits());
-  REQUIRE_OK(running);
-  auto log = co_await open_or_create(*running, "t", 0, kTopicId, small_config());
-  REQUIRE_OK(log);
-  auto seen = co_await read_all(**log, 0);
+  auto opened = co_await start_and_open(env);
+  REQUIRE_OK(opened);
+  auto& [running, log] = *opened;
+  auto seen = co_await read_all(*log, 0);
   REQUIRE_OK(seen);
   found = static_cast<int>(seen->size());
   co_return 0;
@@ -138,14 +139,12 @@ io::Task<int> count(io::Env& env, int& found) {
 
 TEST_F(StoreFaultTest, AFullDiskLosesNothing) {
   int acknowledged = 0;
-  EXPECT_EQ(run(world_, node_,
-                [&](io::Env& env) { return append_on_full_disk(env, node_, acknowledged); }),
-            0);
+  EXPECT_EQ(run([&](io::Env& env) { return append_on_full_disk(env, node_, acknowledged); }), 0);
   EXPECT_GT(acknowledged, 10);
   EXPECT_GT(node_.disk().counters().no_space, 0u);
   node_.disk().options().size_bytes = 1ull << 40;
   int found = 0;
-  EXPECT_EQ(run(world_, node_, [&](io::Env& env) { return count(env, found); }), 0);
+  EXPECT_EQ(run([&](io::Env& env) { return count(env, found); }), 0);
   EXPECT_GE(found, acknowledged);
 }
 
@@ -158,7 +157,7 @@ io::Task<int> must_refuse(io::Env& env, std::string part) {
 }
 
 TEST_F(StoreFaultTest, AMissingJournalIsRefused) {
-  ASSERT_EQ(run(world_, node_, [](io::Env& env) { return fill(env, 300, 500); }), 0);
+  ASSERT_EQ(run([](io::Env& env) { return fill(env, 300, 500); }), 0);
   std::vector<std::string> journals;
   for (const std::string& file : node_.disk().files()) {
     if (file.find("shard-0") != std::string::npos) journals.push_back(file);
@@ -171,12 +170,8 @@ TEST_F(StoreFaultTest, AMissingJournalIsRefused) {
     const Bytes bytes = *node_.disk().content(journal);
     node_.disk().erase(journal);
     World other({.seed = 6});
-    Node& node = other.add_node("b1");
-    for (const std::string& file : node_.disk().files())
-      node.disk().put(file, *node_.disk().content(file));
-    node.start(1, [](io::Env& env) { return must_refuse(env, "missing"); });
-    EXPECT_TRUE(other.run_until([&] { return !node.is_running(); }, 10min));
-    if (node.exit_code() == 0) ++refused;
+    const auto refuse = [](io::Env& env) { return must_refuse(env, "missing"); };
+    if (io::sim::run(other, copy_to(other), refuse) == 0) ++refused;
     node_.disk().put(journal, bytes);
   }
   EXPECT_GE(refused, 1u);
@@ -196,7 +191,7 @@ TEST_F(StoreFaultTest, AnotherProcessIsKeptOut) {
       co_return 0;
     }
   };
-  EXPECT_EQ(run(world_, node_, [&](io::Env& env) { return Hold::run(env, is_up); }), 0);
+  EXPECT_EQ(run([&](io::Env& env) { return Hold::run(env, is_up); }), 0);
   EXPECT_TRUE(is_up);
 }
 
@@ -238,7 +233,7 @@ io::Task<int> read_after_flip(io::Env& env, Verdict& verdict) {
 
 TEST_F(StoreFaultTest, AFlippedBitInTheJournalIsNoticed) {
   constexpr int kBatches = 30;
-  ASSERT_EQ(run(world_, node_, [](io::Env& env) { return fill(env, kBatches, 200); }), 0);
+  ASSERT_EQ(run([](io::Env& env) { return fill(env, kBatches, 200); }), 0);
   std::string journal;
   for (const std::string& file : node_.disk().files()) {
     if (file.find("shard-0") != std::string::npos) journal = file;
@@ -248,14 +243,13 @@ TEST_F(StoreFaultTest, AFlippedBitInTheJournalIsNoticed) {
   for (std::size_t position = 0; position < bytes.size(); position += 97) {
     if (bytes[position] == 0 && position % 4096 > 400) continue;  // padding says nothing
     World other({.seed = position});
-    Node& node = other.add_node("b1");
-    for (const std::string& file : node_.disk().files())
-      node.disk().put(file, *node_.disk().content(file));
+    Node& node = copy_to(other);
     node.disk().flip_bit(journal, position, position % 8);
     // The segment that was settled has the records as well; here only the journal shall have them.
     node.disk().erase("data/t-0/00000000000000000000.log");
     Verdict verdict;
-    ASSERT_EQ(run(other, node, [&](io::Env& env) { return read_after_flip(env, verdict); }), 0);
+    ASSERT_EQ(
+        io::sim::run(other, node, [&](io::Env& env) { return read_after_flip(env, verdict); }), 0);
     ++flips;
     EXPECT_EQ(verdict.wrong, 0) << "byte " << position;
     // Of the last group nobody can say that it had been written.

@@ -11,38 +11,35 @@ using io::sim::CrashKind;
 using io::sim::Node;
 using io::sim::World;
 
-class StoreTest : public ::testing::Test {
+class StoreTest : public OneNodeTest {
  protected:
-  StoreTest() : node_(world_.add_node("b1")) {}
-  World world_{{.seed = 1}};
-  Node& node_;
+  StoreTest() : OneNodeTest(1) {}
 };
 
 io::Task<int> append_and_read(io::Env& env, int batches, int& acknowledged, bool stop_clean) {
-  auto running = co_await start_folder(env, small_limits());
-  REQUIRE_OK(running);
-  auto log = co_await open_or_create(*running, "t", 0, kTopicId, small_config());
-  REQUIRE_OK(log);
-  const Offset begin = (*log)->log_end_offset();
+  auto opened = co_await start_and_open(env);
+  REQUIRE_OK(opened);
+  auto& [running, log] = *opened;
+  const Offset begin = log->log_end_offset();
   EXPECT_EQ(begin, acknowledged);
   for (int i = 0; i < batches; ++i) {
     auto appended = co_await append_when_room(
-        *running->store, **log, make_batch({.value_bytes = 300, .fill = std::uint8_t(begin + i)}),
+        *running.store, *log, make_batch({.value_bytes = 300, .fill = std::uint8_t(begin + i)}),
         {.leader_epoch = 1});
     REQUIRE_OK(appended);
     EXPECT_EQ(appended->first_offset, begin + i);
     if (i % 7 == 0) {
-      auto durable = co_await (*log)->wait_durable(appended->end_offset());
+      auto durable = co_await log->wait_durable(appended->end_offset());
       REQUIRE_OK(durable);
       acknowledged = static_cast<int>(appended->end_offset());
-      EXPECT_EQ((*log)->high_watermark(), (*log)->durable_end_offset());
-      EXPECT_GE((*log)->durable_end_offset(), appended->end_offset());
+      EXPECT_EQ(log->high_watermark(), log->durable_end_offset());
+      EXPECT_GE(log->durable_end_offset(), appended->end_offset());
     }
   }
-  auto durable = co_await (*log)->wait_durable((*log)->log_end_offset());
+  auto durable = co_await log->wait_durable(log->log_end_offset());
   REQUIRE_OK(durable);
-  acknowledged = static_cast<int>((*log)->log_end_offset());
-  auto seen = co_await read_all(**log, 0);
+  acknowledged = static_cast<int>(log->log_end_offset());
+  auto seen = co_await read_all(*log, 0);
   REQUIRE_OK(seen);
   EXPECT_EQ(seen->size(), std::size_t(acknowledged));
   for (std::size_t i = 0; i < seen->size(); ++i) {
@@ -51,7 +48,7 @@ io::Task<int> append_and_read(io::Env& env, int batches, int& acknowledged, bool
     EXPECT_EQ(batch.bytes[wire::kBatchHeaderBytes + 20], std::uint8_t(i));
   }
   if (stop_clean) {
-    auto closed = co_await running->folder->close_clean({running->store}, 42);
+    auto closed = co_await running.folder->close_clean({running.store}, 42);
     REQUIRE_OK(closed);
   }
   co_return 0;
@@ -97,29 +94,28 @@ io::Task<int> append_under_readers(io::Env& env, io::sim::Prng prng) {
   limits.chunk_bytes = 8 * 1024;
   limits.drain_bytes = 1024;
   limits.drain_after_ms = 5;
-  auto running = co_await start_folder(env, limits);
-  REQUIRE_OK(running);
   LogConfig config = small_config();
   config.segment_bytes = 6 * 1024;
-  auto log = co_await open_or_create(*running, "t", 0, kTopicId, config);
-  REQUIRE_OK(log);
+  auto opened = co_await start_and_open(env, limits, config);
+  REQUIRE_OK(opened);
+  auto& [running, log] = *opened;
   auto reading = std::make_shared<Reading>();
   for (const std::size_t max_bytes : {100u, 2000u, 5000u}) {
     ++reading->readers;
-    env.executor.spawn(read_behind(env, *log, *reading, max_bytes, prng));
+    env.executor.spawn(read_behind(env, log, *reading, max_bytes, prng));
   }
   for (int i = 0; i < 150; ++i) {
-    auto appended = co_await append_when_room(*running->store, **log,
+    auto appended = co_await append_when_room(*running.store, *log,
                                               make_batch({.value_bytes = 50 + prng.below(1500)}),
                                               {.leader_epoch = 1});
     REQUIRE_OK(appended);
     if (prng.chance(0.7)) {
-      auto durable = co_await (*log)->wait_durable(appended->end_offset());
+      auto durable = co_await log->wait_durable(appended->end_offset());
       REQUIRE_OK(durable);
     }
     if (prng.chance(0.2)) co_await io::sleep_for(env.clock, 1ms * prng.below(10));
   }
-  auto durable = co_await (*log)->wait_durable((*log)->log_end_offset());
+  auto durable = co_await log->wait_durable(log->log_end_offset());
   REQUIRE_OK(durable);
   reading->is_over = true;
   for (int i = 0; i < 1000 && reading->readers > 0; ++i) co_await io::sleep_for(env.clock, 1ms);
@@ -142,22 +138,17 @@ TEST(StoreReaders, SkipNothingWhileSegmentsAreRolledUnderThem) {
 
 constexpr std::uint64_t kWrittenBytes = 96ull << 20;
 
-io::Task<> keep_checkpoints(Running running) {
-  co_await running.folder->keep_checkpoints({running.store});
-}
-
 io::Task<int> write_much(io::Env& env, std::uint64_t bytes) {
-  auto running = co_await start_folder(env, StoreLimits());
-  REQUIRE_OK(running);
-  env.executor.spawn(keep_checkpoints(*running));
-  auto log = co_await open_or_create(*running, "t", 0, kTopicId, LogConfig());
-  REQUIRE_OK(log);
+  auto opened = co_await start_and_open(env, StoreLimits(), LogConfig());
+  REQUIRE_OK(opened);
+  auto& [running, log] = *opened;
+  env.executor.spawn(keep_checkpoints(running));
   const Slice batch = make_batch({.value_bytes = 512 * 1024});
   for (std::uint64_t written = 0; written < bytes; written += batch.size()) {
-    auto appended = co_await append_when_room(*running->store, **log, batch, {});
+    auto appended = co_await append_when_room(*running.store, *log, batch, {});
     REQUIRE_OK(appended);
   }
-  auto durable = co_await (*log)->wait_durable((*log)->log_end_offset());
+  auto durable = co_await log->wait_durable(log->log_end_offset());
   REQUIRE_OK(durable);
   co_return 0;
 }
@@ -188,9 +179,7 @@ TEST(StoreStart, ReadsOfALongSegmentOnlyItsEnd) {
 TEST_F(StoreTest, FindsAgainWhatWasAcknowledgedBeforeAKill) {
   int acknowledged = 0;
   for (int life = 0; life < 5; ++life) {
-    EXPECT_EQ(run(world_, node_,
-                  [&](io::Env& env) { return append_and_read(env, 300, acknowledged, false); }),
-              0);
+    EXPECT_EQ(run([&](io::Env& env) { return append_and_read(env, 300, acknowledged, false); }), 0);
     ASSERT_EQ(acknowledged, 300 * (life + 1)) << world_.report();
   }
 }
@@ -198,9 +187,7 @@ TEST_F(StoreTest, FindsAgainWhatWasAcknowledgedBeforeAKill) {
 TEST_F(StoreTest, FindsAgainWhatWasThereAtACleanStop) {
   int acknowledged = 0;
   for (int life = 0; life < 4; ++life) {
-    EXPECT_EQ(run(world_, node_,
-                  [&](io::Env& env) { return append_and_read(env, 200, acknowledged, true); }),
-              0);
+    EXPECT_EQ(run([&](io::Env& env) { return append_and_read(env, 200, acknowledged, true); }), 0);
     ASSERT_EQ(acknowledged, 200 * (life + 1)) << world_.report();
     EXPECT_TRUE(node_.disk().exists("data/.kafka_cleanshutdown"));
     for (const std::string& file : node_.disk().files()) {

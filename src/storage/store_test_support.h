@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "io/sim/world.h"
+#include "io/sim/test_support.h"
 #include "storage/recovery.h"
 #include "storage/store.h"
 #include "wire/record.h"
@@ -172,12 +172,34 @@ inline io::Task<io::Result<std::shared_ptr<PartitionLog>>> open_or_create(
   co_return made->front();
 }
 
-// Runs `body` as the node's only shard, to its end.
-inline int run(io::sim::World& world, io::sim::Node& node, io::sim::Process::ShardMain body) {
-  node.start(1, std::move(body));
-  EXPECT_TRUE(world.run_until([&] { return !node.is_running(); }, 60min)) << world.report();
-  return node.exit_code();
+inline io::Task<> keep_checkpoints(Running running) {
+  co_await running.folder->keep_checkpoints({running.store});
 }
+
+// The partition most tests write to, in a folder that has just started.
+struct Opened {
+  Running running;
+  std::shared_ptr<PartitionLog> log;
+};
+
+inline io::Task<io::Result<Opened>> start_and_open(io::Env& env,
+                                                   StoreLimits limits = small_limits(),
+                                                   LogConfig config = small_config()) {
+  auto running = co_await start_folder(env, limits);
+  if (!running) co_return std::unexpected(running.error());
+  auto log = co_await open_or_create(*running, "t", 0, kTopicId, config);
+  if (!log) co_return std::unexpected(log.error());
+  co_return Opened{std::move(*running), std::move(*log)};
+}
+
+// A world with one machine, whose disk the tests of the log write to.
+class OneNodeTest : public ::testing::Test {
+ protected:
+  explicit OneNodeTest(std::uint64_t seed) : world_({.seed = seed}) {}
+  int run(io::sim::Process::ShardMain body) { return io::sim::run(world_, node_, std::move(body)); }
+  io::sim::World world_;
+  io::sim::Node& node_ = world_.add_node("b1");
+};
 
 }  // namespace ottla::storage::testing
 

@@ -1,4 +1,4 @@
-// Fixtures of the simulator's own tests.
+// What tests in the simulated world share. Not part of a library.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -25,3 +25,12 @@ inline void run_until_set(World& world, Node& node, bool& flag, Process::ShardMa
 }
 
 }  // namespace ottla::io::sim
+
+// In a coroutine that gives an exit code: fails the test and leaves with 1.
+#define REQUIRE(condition)                       \
+  do {                                           \
+    if (!(condition)) {                          \
+      ADD_FAILURE() << "failed: " << #condition; \
+      co_return 1;                               \
+    }                                            \
+  } while (false)
