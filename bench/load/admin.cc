@@ -31,6 +31,8 @@ constexpr std::int16_t kDeleteTopicsVersion = 6;
 constexpr std::int16_t kMetadataVersion = 12;
 constexpr std::int16_t kListOffsetsVersion = 7;
 constexpr std::int64_t kLatest = -1;
+// Between two questions: no request of the protocol waits until partitions have their leaders, so
+// every client asks again.
 constexpr auto kPause = std::chrono::milliseconds(1);
 
 void send_all(int socket, ByteView bytes) {

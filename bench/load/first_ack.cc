@@ -1,12 +1,10 @@
 // From exec to the first acknowledged record: starts the broker, knocks until somebody answers,
 // makes the topic if it is not there, and produces one record (to each partition, if asked). The
 // broker goes on running; its process id is in the report.
-#include <chrono>
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -16,13 +14,39 @@
 #include "produce_frames.h"
 #include "report.h"
 
+extern "C" {  // which the header of glibc 2.36 leaves out
+#include <sys/pidfd.h>
+}
+
 extern char** environ;
 
 namespace ottla::load {
 namespace {
 
-constexpr auto kKnockPause = std::chrono::microseconds(200);
+// Between two tries: that a port begins to listen, or a partition to be led, no broker tells to
+// others, so it is tried until it works. 200 us are lost in what is measured.
+constexpr timespec kKnockPause{.tv_sec = 0, .tv_nsec = 200'000};
 constexpr std::size_t kRecordBytes = 100;
+
+// The broker's process. Its end is an event, so a pause between two tries ends with it.
+class Broker {
+ public:
+  explicit Broker(pid_t pid) : pid_(pid), descriptor_(::pidfd_open(pid, 0)) {
+    if (descriptor_ < 0) die("the broker ended; see its log");
+  }
+  ~Broker() { ::close(descriptor_); }
+  Broker(const Broker&) = delete;
+  Broker& operator=(const Broker&) = delete;
+  pid_t pid() const { return pid_; }
+  void pause() const {
+    pollfd ended{descriptor_, POLLIN, 0};
+    if (::ppoll(&ended, 1, &kKnockPause, nullptr) > 0) die("the broker ended; see its log");
+  }
+
+ private:
+  pid_t pid_;
+  int descriptor_;
+};
 
 pid_t start_broker(const Options& options) {
   std::vector<char*> command;
@@ -70,13 +94,11 @@ nlohmann::json run_first_ack(const Options& options) {
   if (options.broker.empty()) die("first-ack wants the broker's command behind --");
   const std::int64_t begin = now_ns();
   const auto ms_since = [begin] { return static_cast<double>(now_ns() - begin) * 1e-6; };
-  const pid_t pid = start_broker(options);
+  const Broker broker(start_broker(options));
   int socket = -1;
   while ((socket = connect_to(options)) < 0) {
-    int status = 0;
-    if (::waitpid(pid, &status, WNOHANG) == pid) die("the broker ended; see its log");
     if (ms_since() > options.timeout_seconds * 1e3) die("the broker does not listen in time");
-    std::this_thread::sleep_for(kKnockPause);
+    broker.pause();
   }
   const double listens_ms = ms_since();
   Admin admin(options, socket);
@@ -89,16 +111,16 @@ nlohmann::json run_first_ack(const Options& options) {
     std::string error;
     while (!produce_one(socket, frame, error)) {
       if (ms_since() > options.timeout_seconds * 1e3) die(error);
-      std::this_thread::sleep_for(kKnockPause);
+      broker.pause();
     }
     if (i == 0) first_ms = ms_since();
   }
-  return {{"pid", pid},
+  return {{"pid", broker.pid()},
           {"listens_ms", listens_ms},
           {"leads_ms", leads_ms},
           {"first_ack_ms", first_ms},
           {"all_acked_ms", ms_since()},
-          {"broker_cpu_seconds", cpu_seconds_of(pid)},
+          {"broker_cpu_seconds", cpu_seconds_of(broker.pid())},
           {"errors", nlohmann::json::array()}};
 }
 

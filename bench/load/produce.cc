@@ -72,6 +72,8 @@ class Produce {
     }
     const double seconds = static_cast<double>(last_answer_ns_ - begin_ns_) * 1e-9;
     const double own = own_cpu_seconds() - own_before;
+    // What the broker still does in the background is part of its price, and it says of none of it
+    // that it has ended: the time is given, the same to every broker.
     std::this_thread::sleep_for(std::chrono::duration<double>(options_.settle_seconds));
     const double broker = cpu_seconds_of(options_.pid) - broker_before;
     check_offsets();

@@ -7,7 +7,7 @@
 #include "broker/node.h"
 #include "io/sim/world.h"
 #include "metadata/features.h"
-#include "rpc/client.h"
+#include "rpc/rpc_test_support.h"
 #include "wire/errors.h"
 #include "wire/messages/api_versions_request.h"
 #include "wire/messages/api_versions_response.h"
@@ -65,34 +65,7 @@ class HandlersTest : public ::testing::Test {
     meeting = make_meeting_point(config, {.on_ready = [this](const NodeReady&) { ready = true; }});
     node.start(2, [this](io::Env& env) { return run_node(env, meeting); });
     ASSERT_TRUE(world.run_until([&] { return ready; }, 60s)) << world.report();
-    connect();
-  }
-  void connect() {
-    client = nullptr;
-    if (machine.is_running()) {
-      machine.stop();
-      ASSERT_TRUE(world.run_until([&] { return !machine.is_running(); }, 60s));
-    }
-    machine.start(1, [this](io::Env& env) { return hold(env); });
-    ASSERT_TRUE(world.run_until([&] { return client != nullptr; }, 60s)) << world.report();
-  }
-  io::Task<int> hold(io::Env& env) {
-    auto held = co_await rpc::Client::connect(env, {"b1", 9092}, "test");
-    if (!held) co_return 1;
-    io::TaskGroup group(env.executor);
-    tasks = &group;
-    client = held->get();
-    co_await env.stop.wait();
-    client = nullptr;
-    co_await (*held)->close();
-    co_await group.join();
-    co_return 0;
-  }
-
-  template <class Response, class Request>
-  static io::Task<void> call(rpc::Client& to, Request request, std::int16_t version,
-                             std::optional<io::Result<Response>>& answer) {
-    answer.emplace(co_await to.call<Response>(std::move(request), version, 20s));
+    asker.connect();
   }
   static io::Task<void> send_only(rpc::Client& to, Gather frame, bool& sent) {
     (void)co_await to.send_only(std::move(frame));
@@ -101,12 +74,7 @@ class HandlersTest : public ::testing::Test {
   // The answer, or why there is none.
   template <class Response, class Request>
   io::Result<Response> try_ask(Request request, std::int16_t version) {
-    std::optional<io::Result<Response>> answer;
-    machine.process()->post(0, [this, request = std::move(request), version, &answer]() mutable {
-      tasks->spawn(call<Response>(*client, std::move(request), version, answer));
-    });
-    EXPECT_TRUE(world.run_until([&] { return answer.has_value(); }, 60s)) << world.report();
-    return std::move(*answer);
+    return asker.ask<Response>(std::move(request), version);
   }
   template <class Response, class Request>
   Response ask(Request request, std::int16_t version) {
@@ -168,12 +136,10 @@ class HandlersTest : public ::testing::Test {
 
   io::sim::World world;
   io::sim::Node& node = world.add_node("b1");
-  io::sim::Node& machine = world.add_node("c1");
+  rpc::testing::Asker asker{world, world.add_node("c1"), {"b1", 9092}};
   NodeConfig config;
   std::shared_ptr<NodeMeetingPoint> meeting;
   bool ready = false;
-  io::TaskGroup* tasks = nullptr;
-  rpc::Client* client = nullptr;
 };
 
 TEST_F(HandlersTest, Produce) {
@@ -225,20 +191,20 @@ TEST_F(HandlersTest, ProduceWithoutAcknowledgement) {
   make_topic("t");
   const auto send = [&](const std::string& topic) {
     bool sent = false;
-    machine.process()->post(0, [this, topic, &sent] {
+    asker.spawn([&](rpc::Client& client) {
       const auto frame =
-          wire::request_frame(client->next_correlation(), "test", produce_request(topic, 0, 0), 12);
-      tasks->spawn(send_only(*client, *frame, sent));
+          wire::request_frame(client.next_correlation(), "test", produce_request(topic, 0, 0), 12);
+      return send_only(client, *frame, sent);
     });
     EXPECT_TRUE(world.run_until([&] { return sent; }, 10s));
     world.run_for(1s);
   };
   send("t");
-  EXPECT_TRUE(client->is_open());
+  EXPECT_TRUE(asker.is_open());
   EXPECT_EQ(fetch(fetch_request("t", 0, 0)).high_watermark, 1);
   send("none");
-  EXPECT_FALSE(client->is_open());
-  connect();
+  EXPECT_FALSE(asker.is_open());
+  asker.connect();
   EXPECT_EQ(fetch(fetch_request("t", 0, 0)).high_watermark, 1);
 }
 
@@ -290,9 +256,8 @@ TEST_F(HandlersTest, FetchIsNotHeldWhenTheNodeStops) {
   make_topic("t");
   auto request = fetch_request("t", 0, 0);
   request.max_wait_ms = 60'000;
-  std::optional<io::Result<wire::FetchResponse>> answer;
-  machine.process()->post(
-      0, [&] { tasks->spawn(call<wire::FetchResponse>(*client, request, 12, answer)); });
+  rpc::testing::Answer<wire::FetchResponse> answer;
+  asker.ask_later(request, 12, answer);
   world.run_for(2s);
   EXPECT_FALSE(answer.has_value());
   node.stop();
@@ -541,7 +506,7 @@ TEST_F(HandlersTest, DescribeTopicPartitions) {
 
   request.cursor->partition_index = -1;
   EXPECT_FALSE(try_ask<wire::DescribeTopicPartitionsResponse>(request, 0).has_value());
-  connect();  // the connection had to end, the node goes on
+  asker.connect();  // the connection had to end, the node goes on
   EXPECT_THAT(
       ask<wire::DescribeTopicPartitionsResponse>(wire::DescribeTopicPartitionsRequest{}, 0).topics,
       SizeIs(2));

@@ -20,6 +20,14 @@ std::expected<PartitionPlace, ErrorCode> locate(const metadata::Image& image,
       {topic->id, index}, topic, &topic->partitions[static_cast<std::size_t>(index)]};
 }
 
+std::expected<PartitionPlace, ErrorCode> locate_led(const Shard& shard, const std::string& name,
+                                                    PartitionIndex index) {
+  auto place = locate(*shard.image(), name, {}, index, false);
+  if (place && place->partition->leader != shard.config.node_id)
+    return std::unexpected(ErrorCode::not_leader_or_follower);
+  return place;
+}
+
 ErrorCode check_leader_epoch(LeaderEpoch of_client, LeaderEpoch current) {
   if (of_client < 0 || of_client == current) return ErrorCode::none;
   return of_client < current ? ErrorCode::fenced_leader_epoch : ErrorCode::unknown_leader_epoch;

@@ -20,6 +20,11 @@ std::expected<PartitionPlace, wire::ErrorCode> locate(const metadata::Image& ima
                                                       const std::string& name, const Uuid& topic_id,
                                                       PartitionIndex index, bool by_id);
 
+// The same by name, and this node must lead it.
+std::expected<PartitionPlace, wire::ErrorCode> locate_led(const Shard& shard,
+                                                          const std::string& name,
+                                                          PartitionIndex index);
+
 // A client's idea of the leader epoch (KIP-320): older is FENCED_LEADER_EPOCH, newer
 // UNKNOWN_LEADER_EPOCH; -1 is none.
 wire::ErrorCode check_leader_epoch(LeaderEpoch of_client, LeaderEpoch current);

@@ -45,6 +45,15 @@ struct RequestContext {
   }
 };
 
+// Reads the request and answers it in a task of its shard's.
+template <class M>
+void serve_in_task(RequestContext context, io::Task<void> (*serve)(RequestContext, M)) {
+  auto request = context.decode<M>();
+  if (!request) return;
+  io::TaskGroup& tasks = context.shard.tasks;
+  tasks.spawn(serve(std::move(context), std::move(*request)));
+}
+
 // Serves one API; starts a task for what takes longer.
 using Handler = void (*)(RequestContext context);
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "metadata/shells_test_support.h"
+#include "rpc/rpc_test_support.h"
 #include "wire/header.h"
 #include "wire/messages/allocate_producer_ids_request.h"
 #include "wire/messages/allocate_producer_ids_response.h"
@@ -28,6 +29,7 @@ namespace {
 
 using namespace testing;
 using namespace std::chrono_literals;
+using rpc::testing::Answer;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using wire::ErrorCode;
@@ -39,47 +41,13 @@ class ControllerServerTest : public ShellTest {
  protected:
   explicit ControllerServerTest(io::sim::WorldOptions options = {.seed = 5}) : ShellTest(options) {}
 
-  void start_client() {
-    broker.start(1, [this](io::Env& in) { return hold(in); });
-    ASSERT_TRUE(wait([&] { return client != nullptr; })) << world.report();
-  }
-  io::Task<int> hold(io::Env& in) {
-    auto held = co_await connect(in);
-    io::TaskGroup group(in.executor);
-    tasks = &group;
-    client = held.get();
-    co_await in.stop.wait();
-    client = nullptr;
-    co_await held->close();
-    co_await group.join();
-    co_return 0;
-  }
   void start_all(ControllerSettings settings = {}) {
     start_controller(settings);
-    start_client();
-  }
-
-  template <class Response>
-  struct Pending {
-    std::optional<io::Result<Response>> answer;
-  };
-  template <class Response, class Request>
-  static io::Task<void> call(rpc::Client& to, Request request, std::int16_t version,
-                             Pending<Response>& pending) {
-    pending.answer.emplace(co_await to.call<Response>(std::move(request), version, 20s));
-  }
-  template <class Response, class Request>
-  void ask_later(Request request, std::int16_t version, Pending<Response>& pending) {
-    broker.process()->post(0, [this, request = std::move(request), version, &pending]() mutable {
-      tasks->spawn(call<Response>(*client, std::move(request), version, pending));
-    });
+    asker.connect();
   }
   template <class Response, class Request>
   io::Result<Response> ask(Request request, std::int16_t version) {
-    Pending<Response> pending;
-    ask_later(std::move(request), version, pending);
-    EXPECT_TRUE(wait([&] { return pending.answer.has_value(); })) << world.report();
-    return std::move(*pending.answer);
+    return asker.ask<Response>(std::move(request), version);
   }
   BrokerEpoch enlist(NodeId id, std::uint64_t incarnation = 1) {
     const auto answer =
@@ -123,18 +91,17 @@ class ControllerServerTest : public ShellTest {
   }
   // A header that is right, and a body that is none.
   static io::Task<void> send_garbage(rpc::Client& to,
-                                     Pending<wire::DescribeQuorumResponse>& pending) {
+                                     Answer<wire::DescribeQuorumResponse>& pending) {
     wire::DescribeQuorumRequest request;
     auto frame = wire::request_frame(to.next_correlation(), "test", request, 2);
     Slice bytes = Slice::copy_of(frame->flatten());
     bytes.mutable_view().back() = 0xff;
     auto answer = co_await to.exchange(Gather(std::move(bytes)), 55, 2, 20s);
-    pending.answer.emplace(std::unexpected(
-        answer ? io::Error{io::ErrorKind::invalid, "it was answered"} : answer.error()));
+    pending.emplace(std::unexpected(answer ? io::Error{io::ErrorKind::invalid, "it was answered"}
+                                           : answer.error()));
   }
 
-  io::TaskGroup* tasks = nullptr;
-  rpc::Client* client = nullptr;
+  rpc::testing::Asker asker{world, broker, {kControllerHost, kControllerPort}};
 };
 
 TEST_F(ControllerServerTest, SaysWhatItServes) {
@@ -199,26 +166,26 @@ TEST_F(ControllerServerTest, FencesAndUnfences) {
 TEST_F(ControllerServerTest, AFetchWaitsForNewsAndNoLonger) {
   start_all();
   const Offset end = state().provenance.offset + 1;
-  Pending<wire::FetchResponse> quiet;
+  Answer<wire::FetchResponse> quiet;
   io::Instant asked = world.now();
-  ask_later(fetch_request(end, 300), 18, quiet);
-  ASSERT_TRUE(wait([&] { return quiet.answer.has_value(); }));
+  asker.ask_later(fetch_request(end, 300), 18, quiet);
+  ASSERT_TRUE(wait([&] { return quiet.has_value(); }));
   EXPECT_GE(world.now() - asked, 300ms);
   EXPECT_LT(world.now() - asked, 320ms);
-  const auto& nothing = quiet.answer->value().responses[0].partitions[0];
+  const auto& nothing = quiet->value().responses[0].partitions[0];
   EXPECT_EQ(nothing.error_code, 0);
   EXPECT_TRUE(nothing.records.empty());
   EXPECT_EQ(nothing.high_watermark, end);
 
   // a longer wait than the controller grants is cut, and a commit ends it early
-  Pending<wire::FetchResponse> woken;
-  ask_later(fetch_request(end, 60'000), 18, woken);
+  Answer<wire::FetchResponse> woken;
+  asker.ask_later(fetch_request(end, 60'000), 18, woken);
   world.run_for(1s);
-  EXPECT_FALSE(woken.answer.has_value());
+  EXPECT_FALSE(woken.has_value());
   io::sim::Node& other = world.add_node("other");
   other.start(1, [](io::Env& env) { return join_there(env); });
-  ASSERT_TRUE(wait([&] { return woken.answer.has_value(); }, 500ms)) << world.report();
-  EXPECT_FALSE(woken.answer->value().responses[0].partitions[0].records.empty());
+  ASSERT_TRUE(wait([&] { return woken.has_value(); }, 500ms)) << world.report();
+  EXPECT_FALSE(woken->value().responses[0].partitions[0].records.empty());
 }
 
 TEST_F(ControllerServerTest, TellsAFetchOfTheWrongThing) {
@@ -402,31 +369,31 @@ TEST_F(ControllerServerTest, RegistersItselfAtEachStart) {
 // answered, not dropped.
 TEST_F(ControllerServerTest, AnswersWhatItHasBegunWhenItStops) {
   start_all();
-  Pending<wire::FetchResponse> poll;
-  ask_later(fetch_request(state().provenance.offset + 1, 2000), 18, poll);
+  Answer<wire::FetchResponse> poll;
+  asker.ask_later(fetch_request(state().provenance.offset + 1, 2000), 18, poll);
   world.run_for(100ms);
   const io::Instant asked = world.now();
   controller.stop();
   ASSERT_TRUE(wait([&] { return !controller.is_running(); }));
   EXPECT_LT(world.now() - asked, 500ms);
-  ASSERT_TRUE(wait([&] { return poll.answer.has_value(); }));
-  EXPECT_TRUE(poll.answer->has_value()) << poll.answer->error().message;
+  ASSERT_TRUE(wait([&] { return poll.has_value(); }));
+  EXPECT_TRUE(poll->has_value()) << poll->error().message;
 }
 
 TEST_F(ControllerServerTest, BytesThatAreNoRequestEndTheConnectionOnly) {
   start_all();
   enter(1);
   const auto answer = [&] {
-    Pending<wire::DescribeQuorumResponse> pending;
-    broker.process()->post(0, [this, &pending] { tasks->spawn(send_garbage(*client, pending)); });
-    EXPECT_TRUE(wait([&] { return pending.answer.has_value(); }));
-    return std::move(*pending.answer);
+    Answer<wire::DescribeQuorumResponse> pending;
+    asker.spawn([&pending](rpc::Client& client) { return send_garbage(client, pending); });
+    EXPECT_TRUE(wait([&] { return pending.has_value(); }));
+    return std::move(*pending);
   }();
   ASSERT_FALSE(answer.has_value());
   EXPECT_EQ(answer.error().kind, io::ErrorKind::closed);
   broker.stop();
   ASSERT_TRUE(wait([&] { return !broker.is_running(); }));
-  start_client();
+  asker.connect();
   EXPECT_EQ(ask<wire::CreateTopicsResponse>(create_request("after"), 7)->topics[0].error_code, 0);
 }
 

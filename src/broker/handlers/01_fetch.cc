@@ -270,11 +270,6 @@ class Fetch {
 
 }  // namespace
 
-void handle_fetch(RequestContext context) {
-  auto request = context.decode<wire::FetchRequest>();
-  if (!request) return;
-  io::TaskGroup& tasks = context.shard.tasks;
-  tasks.spawn(Fetch::run(std::move(context), std::move(*request)));
-}
+void handle_fetch(RequestContext context) { serve_in_task(std::move(context), Fetch::run); }
 
 }  // namespace ottla::broker

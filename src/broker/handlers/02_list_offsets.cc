@@ -120,11 +120,9 @@ io::Task<void> serve(RequestContext context, wire::ListOffsetsRequest request) {
     for (const auto& partition : topic.partitions) {
       PartitionAnswer& answer = topic_answer.partitions.emplace_back();
       answer.partition_index = partition.partition_index;
-      const auto place = locate(*shard.image(), topic.name, {}, partition.partition_index, false);
+      const auto place = locate_led(shard, topic.name, partition.partition_index);
       if (!place) {
         answer.error_code = static_cast<std::int16_t>(place.error());
-      } else if (place->partition->leader != shard.config.node_id) {
-        answer.error_code = static_cast<std::int16_t>(ErrorCode::not_leader_or_follower);
       } else if (partition.timestamp < kEarliestPendingUpload ||
                  context.request.api_version < known_from(partition.timestamp)) {
         answer.error_code = static_cast<std::int16_t>(ErrorCode::unsupported_version);
@@ -154,11 +152,6 @@ io::Task<void> serve(RequestContext context, wire::ListOffsetsRequest request) {
 
 }  // namespace
 
-void handle_list_offsets(RequestContext context) {
-  auto request = context.decode<wire::ListOffsetsRequest>();
-  if (!request) return;
-  io::TaskGroup& tasks = context.shard.tasks;
-  tasks.spawn(serve(std::move(context), std::move(*request)));
-}
+void handle_list_offsets(RequestContext context) { serve_in_task(std::move(context), serve); }
 
 }  // namespace ottla::broker

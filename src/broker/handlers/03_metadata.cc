@@ -144,11 +144,6 @@ io::Task<void> serve(RequestContext context, wire::MetadataRequest request) {
 
 }  // namespace
 
-void handle_metadata(RequestContext context) {
-  auto request = context.decode<wire::MetadataRequest>();
-  if (!request) return;
-  io::TaskGroup& tasks = context.shard.tasks;
-  tasks.spawn(serve(std::move(context), std::move(*request)));
-}
+void handle_metadata(RequestContext context) { serve_in_task(std::move(context), serve); }
 
 }  // namespace ottla::broker

@@ -32,11 +32,6 @@ io::Task<void> serve(RequestContext context, wire::CreateTopicsRequest request) 
 
 }  // namespace
 
-void handle_create_topics(RequestContext context) {
-  auto request = context.decode<wire::CreateTopicsRequest>();
-  if (!request) return;
-  io::TaskGroup& tasks = context.shard.tasks;
-  tasks.spawn(serve(std::move(context), std::move(*request)));
-}
+void handle_create_topics(RequestContext context) { serve_in_task(std::move(context), serve); }
 
 }  // namespace ottla::broker

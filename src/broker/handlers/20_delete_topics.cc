@@ -29,11 +29,6 @@ io::Task<void> serve(RequestContext context, wire::DeleteTopicsRequest request) 
 
 }  // namespace
 
-void handle_delete_topics(RequestContext context) {
-  auto request = context.decode<wire::DeleteTopicsRequest>();
-  if (!request) return;
-  io::TaskGroup& tasks = context.shard.tasks;
-  tasks.spawn(serve(std::move(context), std::move(*request)));
-}
+void handle_delete_topics(RequestContext context) { serve_in_task(std::move(context), serve); }
 
 }  // namespace ottla::broker

@@ -55,11 +55,9 @@ io::Task<void> serve(RequestContext context, wire::OffsetForLeaderEpochRequest r
     for (const auto& partition : topic.partitions) {
       auto& answer = topic_answer.partitions.emplace_back();
       answer.partition = partition.partition;
-      const auto place = locate(*shard.image(), topic.topic, {}, partition.partition, false);
+      const auto place = locate_led(shard, topic.topic, partition.partition);
       if (!place) {
         answer.error_code = static_cast<std::int16_t>(place.error());
-      } else if (place->partition->leader != shard.config.node_id) {
-        answer.error_code = static_cast<std::int16_t>(ErrorCode::not_leader_or_follower);
       } else {
         by_owner[shard.owner_of(place->id)].push_back(
             {response.topics.size() - 1, topic_answer.partitions.size() - 1, place->id,
@@ -85,10 +83,7 @@ io::Task<void> serve(RequestContext context, wire::OffsetForLeaderEpochRequest r
 }  // namespace
 
 void handle_offset_for_leader_epoch(RequestContext context) {
-  auto request = context.decode<wire::OffsetForLeaderEpochRequest>();
-  if (!request) return;
-  io::TaskGroup& tasks = context.shard.tasks;
-  tasks.spawn(serve(std::move(context), std::move(*request)));
+  serve_in_task(std::move(context), serve);
 }
 
 }  // namespace ottla::broker

@@ -1,22 +1,10 @@
 #include <algorithm>
-#include <fmt/format.h>
 #include <iterator>
 
-#include "io/fault/trace.h"
+#include "io/fault/trace_pen.h"
 
 namespace ottla::io::fault {
 namespace {
-
-struct Pen {
-  unsigned shard;
-  Clock& clock;
-  TraceLog& log;
-
-  template <class... Args>
-  void write(fmt::format_string<Args...> format, Args&&... args) const {
-    log.write(shard, clock.now(), fmt::format(format, std::forward<Args>(args)...));
-  }
-};
 
 // Awaits `task` between a line that it begins and a line that it has ended.
 template <class T>

@@ -1,20 +1,8 @@
-#include <fmt/format.h>
 
-#include "io/fault/trace.h"
+#include "io/fault/trace_pen.h"
 
 namespace ottla::io::fault {
 namespace {
-
-struct Pen {
-  unsigned shard;
-  Clock& clock;
-  TraceLog& log;
-
-  template <class... Args>
-  void write(fmt::format_string<Args...> format, Args&&... args) const {
-    log.write(shard, clock.now(), fmt::format(format, std::forward<Args>(args)...));
-  }
-};
 
 class TraceConnection final : public Connection {
  public:

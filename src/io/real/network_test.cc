@@ -10,17 +10,12 @@
 #include <vector>
 
 #include "io/real/file_descriptor.h"
-#include "io/real/runtime.h"
+#include "io/real/runtime_test_support.h"
 
 namespace ottla::io::real {
 namespace {
 
 using namespace std::chrono_literals;
-
-RuntimeOptions quiet(unsigned shards) {
-  static NullLogger logger;
-  return {.shards = shards, .handle_signals = false, .logger = &logger};
-}
 
 struct Meeting {
   std::atomic<std::uint16_t> port{0};

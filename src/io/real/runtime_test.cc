@@ -5,15 +5,12 @@
 #include <gtest/gtest.h>
 #include <vector>
 
+#include "io/real/runtime_test_support.h"
+
 namespace ottla::io::real {
 namespace {
 
 using namespace std::chrono_literals;
-
-RuntimeOptions quiet(unsigned shards) {
-  static NullLogger logger;
-  return {.shards = shards, .handle_signals = false, .logger = &logger};
-}
 
 Task<int> give(int value) { co_return value; }
 

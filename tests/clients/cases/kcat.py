@@ -17,6 +17,12 @@ def kcat(target, *arguments, input_bytes=b"", ok=(0,)):
     return output_of(["kcat", "-b", target.bootstrap, *arguments], input_bytes, ok=ok)
 
 
+def end_of_kcat(target, *arguments, text=True):
+    """Its end, whatever that is, with what it said."""
+    command = ["kcat", "-b", target.bootstrap, *arguments]
+    return subprocess.run(command, capture_output=True, text=text, timeout=60)
+
+
 def produce(target, topic, lines, *arguments):
     kcat(
         target,
@@ -201,46 +207,16 @@ def case_big_record(target):
         bytes(range(256)) * 4090
     )  # 1,047,040 bytes, under Kafka's default limit of 1,048,588 with its batch
     kcat(target, "-P", "-t", topic, "-X", "message.max.bytes=3000000", target.scratch_file(content))
-    out = subprocess.run(
-        [
-            "kcat",
-            "-b",
-            target.bootstrap,
-            "-C",
-            "-q",
-            "-e",
-            "-t",
-            topic,
-            "-o",
-            "beginning",
-            "-D",
-            "",
-        ],
-        capture_output=True,
-        timeout=60,
-        check=True,
-    ).stdout
-    assert out == content
+    done = end_of_kcat(
+        target, "-C", "-q", "-e", "-t", topic, "-o", "beginning", "-D", "", text=False
+    )
+    assert done.returncode == 0 and done.stdout == content
 
 
 def case_too_big_a_record(target):
     topic = target.topic("kcat-too-big")
-    done = subprocess.run(
-        [
-            "kcat",
-            "-b",
-            target.bootstrap,
-            "-P",
-            "-t",
-            topic,
-            "-X",
-            "message.max.bytes=3000000",
-            str(target.scratch_file(b"x" * 1_200_000)),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    file = str(target.scratch_file(b"x" * 1_200_000))
+    done = end_of_kcat(target, "-P", "-t", topic, "-X", "message.max.bytes=3000000", file)
     assert "Message size too large" in done.stderr, done.stderr
     assert wire.list_offset(target.bootstrap, topic, 0, wire.LATEST).offset == 0
 
@@ -248,27 +224,8 @@ def case_too_big_a_record(target):
 def case_offset_past_the_end(target):
     topic = target.topic("kcat-past")
     produce(target, topic, range(5))
-    done = subprocess.run(
-        [
-            "kcat",
-            "-b",
-            target.bootstrap,
-            "-C",
-            "-q",
-            "-e",
-            "-t",
-            topic,
-            "-p",
-            "0",
-            "-o",
-            "100",
-            "-X",
-            "auto.offset.reset=error",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    past = ["-p", "0", "-o", "100", "-X", "auto.offset.reset=error"]
+    done = end_of_kcat(target, "-C", "-q", "-e", "-t", topic, *past)
     assert done.returncode != 0 and "ffset out of range" in done.stderr, (
         done.returncode,
         done.stderr,

@@ -66,17 +66,7 @@ def read_batches(data):
         base, size, epoch, magic, crc = struct.unpack_from(">qiibI", data, position)
         if position + 12 + size > len(data):
             break
-        fields = struct.unpack_from(">hiqqqhii", data, position + 21)
-        (
-            attributes,
-            last_delta,
-            first_time,
-            max_time,
-            producer_id,
-            producer_epoch,
-            sequence,
-            count,
-        ) = fields
+        attributes, last_delta, *rest = struct.unpack_from(">hiqqqhii", data, position + 21)
         covered = data[position + 21 : position + 12 + size]
         found.append(
             Batch(
@@ -86,12 +76,7 @@ def read_batches(data):
                 crc32c.crc32c(covered) == crc,
                 attributes,
                 base + last_delta,
-                first_time,
-                max_time,
-                producer_id,
-                producer_epoch,
-                sequence,
-                count,
+                *rest,
                 covered[40:],
             )
         )
