@@ -42,8 +42,7 @@ io::Task<io::Result<>> BrokerLifecycle::register_broker() {
     request.log_dirs = options_.directories;
     request.rack = options_.rack;
     request.previous_broker_epoch = options_.previous_epoch;
-    for (const EndpointImage& endpoint : options_.endpoints)
-      add_endpoint(request.listeners, endpoint);
+    add_endpoints(request.listeners, options_.endpoints);
     add_supported_features(request.features);
     auto client = co_await channel_.client();
     std::string fault;

@@ -315,8 +315,7 @@ std::vector<Record> records_of(const Image& image) {
     record.broker_id = id;
     record.incarnation_id = broker.incarnation_id;
     record.broker_epoch = broker.epoch;
-    for (const EndpointImage& endpoint : broker.endpoints)
-      add_endpoint(record.end_points, endpoint);
+    add_endpoints(record.end_points, broker.endpoints);
     add_features(record.features, broker.features);
     record.rack = broker.rack;
     record.fenced = broker.is_fenced;
@@ -329,8 +328,7 @@ std::vector<Record> records_of(const Image& image) {
     wire::RegisterControllerRecord record;
     record.controller_id = id;
     record.incarnation_id = controller.incarnation_id;
-    for (const EndpointImage& endpoint : controller.endpoints)
-      add_endpoint(record.end_points, endpoint);
+    add_endpoints(record.end_points, controller.endpoints);
     add_features(record.features, controller.features);
     records.emplace_back(std::move(record));
   }

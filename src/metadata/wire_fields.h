@@ -33,6 +33,11 @@ void add_endpoint(std::vector<Wire>& to, const EndpointImage& endpoint) {
 }
 
 template <class Wire>
+void add_endpoints(std::vector<Wire>& to, const std::vector<EndpointImage>& endpoints) {
+  for (const EndpointImage& endpoint : endpoints) add_endpoint(to, endpoint);
+}
+
+template <class Wire>
 FeatureLevels features_of(const std::vector<Wire>& wires) {
   FeatureLevels features;
   for (const Wire& wire : wires)
