@@ -2,17 +2,11 @@
 // asserted by the tests with other projects' clients; here stands what is refused, and how.
 #include <functional>
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
-#include "broker/node.h"
-#include "io/sim/world.h"
+#include "broker/node_test_support.h"
 #include "metadata/features.h"
-#include "rpc/rpc_test_support.h"
-#include "wire/errors.h"
 #include "wire/messages/api_versions_request.h"
 #include "wire/messages/api_versions_response.h"
-#include "wire/messages/create_topics_request.h"
-#include "wire/messages/create_topics_response.h"
 #include "wire/messages/delete_topics_request.h"
 #include "wire/messages/delete_topics_response.h"
 #include "wire/messages/describe_cluster_request.h"
@@ -21,8 +15,6 @@
 #include "wire/messages/describe_configs_response.h"
 #include "wire/messages/describe_topic_partitions_request.h"
 #include "wire/messages/describe_topic_partitions_response.h"
-#include "wire/messages/fetch_request.h"
-#include "wire/messages/fetch_response.h"
 #include "wire/messages/find_coordinator_request.h"
 #include "wire/messages/find_coordinator_response.h"
 #include "wire/messages/init_producer_id_request.h"
@@ -33,15 +25,11 @@
 #include "wire/messages/metadata_response.h"
 #include "wire/messages/offset_for_leader_epoch_request.h"
 #include "wire/messages/offset_for_leader_epoch_response.h"
-#include "wire/messages/produce_request.h"
-#include "wire/messages/produce_response.h"
-#include "wire/record.h"
-#include "wire/record_batch.h"
 
 namespace ottla::broker {
 namespace {
 
-using namespace std::chrono_literals;
+using namespace testing;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -50,97 +38,7 @@ using wire::ErrorCode;
 
 constexpr Uuid kNoSuchId{6, 6};
 
-std::int16_t number(ErrorCode code) { return static_cast<std::int16_t>(code); }
-
-class HandlersTest : public ::testing::Test {
- protected:
-  explicit HandlersTest(std::uint64_t seed = 3) : world({.seed = seed}) {
-    config.listeners = {{.name = "PLAINTEXT", .bind = {"", 9092}}};
-    config.log_dir = "data";
-    config.num_partitions = 2;
-  }
-  void SetUp() override { start(); }
-
-  void start() {
-    meeting = make_meeting_point(config, {.on_ready = [this](const NodeReady&) { ready = true; }});
-    node.start(2, [this](io::Env& env) { return run_node(env, meeting); });
-    ASSERT_TRUE(world.run_until([&] { return ready; }, 60s)) << world.report();
-    asker.connect();
-  }
-  static io::Task<void> send_only(rpc::Client& to, Gather frame, bool& sent) {
-    (void)co_await to.send_only(std::move(frame));
-    sent = true;
-  }
-  // The answer, or why there is none.
-  template <class Response, class Request>
-  io::Result<Response> try_ask(Request request, std::int16_t version) {
-    return asker.ask<Response>(std::move(request), version);
-  }
-  template <class Response, class Request>
-  Response ask(Request request, std::int16_t version) {
-    auto answer = try_ask<Response>(std::move(request), version);
-    EXPECT_TRUE(answer.has_value()) << answer.error().message << world.report();
-    return answer ? std::move(*answer) : Response{};
-  }
-
-  Uuid make_topic(const std::string& name, std::int32_t partitions = 2) {
-    wire::CreateTopicsRequest request;
-    request.timeout_ms = 10'000;
-    auto& topic = request.topics.emplace_back();
-    topic.name = name;
-    topic.num_partitions = partitions;
-    topic.replication_factor = -1;
-    const auto answer = ask<wire::CreateTopicsResponse>(request, 7);
-    EXPECT_EQ(answer.topics.at(0).error_code, 0) << answer.topics[0].error_message.value_or("");
-    return answer.topics.at(0).topic_id;
-  }
-  static Slice batch_of(std::size_t value_bytes) {
-    wire::RecordBatchBuilder builder({});
-    const Bytes value(value_bytes, 'v');
-    builder.append({.timestamp = 1000, .value = ByteView(value)});
-    return *builder.build();
-  }
-  wire::ProduceRequest produce_request(const std::string& topic, std::int32_t partition,
-                                       std::int16_t acks = -1, Slice batch = batch_of(10)) {
-    wire::ProduceRequest request;
-    request.acks = acks;
-    request.timeout_ms = 5000;
-    auto& data = request.topic_data.emplace_back();
-    data.name = topic;
-    auto& part = data.partition_data.emplace_back();
-    part.index = partition;
-    part.records = wire::Records(std::move(batch));
-    return request;
-  }
-  wire::ProduceResponse::PartitionProduceResponse produce(const wire::ProduceRequest& request,
-                                                          std::int16_t version = 12) {
-    return ask<wire::ProduceResponse>(request, version).responses.at(0).partition_responses.at(0);
-  }
-  wire::FetchRequest fetch_request(const std::string& topic, std::int32_t partition, Offset from) {
-    wire::FetchRequest request;
-    request.session_epoch = -1;
-    request.max_bytes = 1 << 20;
-    request.min_bytes = 1;
-    auto& wanted = request.topics.emplace_back();
-    wanted.topic = topic;
-    auto& part = wanted.partitions.emplace_back();
-    part.partition = partition;
-    part.fetch_offset = from;
-    part.partition_max_bytes = 1 << 20;
-    return request;
-  }
-  wire::FetchResponse::PartitionData fetch(const wire::FetchRequest& request,
-                                           std::int16_t version = 12) {
-    return ask<wire::FetchResponse>(request, version).responses.at(0).partitions.at(0);
-  }
-
-  io::sim::World world;
-  io::sim::Node& node = world.add_node("b1");
-  rpc::testing::Asker asker{world, world.add_node("c1"), {"b1", 9092}};
-  NodeConfig config;
-  std::shared_ptr<NodeMeetingPoint> meeting;
-  bool ready = false;
-};
+using HandlersTest = NodeTest;
 
 TEST_F(HandlersTest, Produce) {
   const Uuid id = make_topic("t");
