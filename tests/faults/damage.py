@@ -275,6 +275,17 @@ def case_torn_tail_of_garbage(target):
     check_torn(target, tear)
 
 
+def case_torn_tail_inside_a_batch(target):
+    """The frame around it came through, so only the batch's own checksum tells."""
+
+    def tear(journal, mark):
+        with open(journal, "r+b") as file:
+            file.seek(mark // 512 * 512 + 1024)
+            file.write(bytes(1024))
+
+    check_torn(target, tear)
+
+
 def case_journal_cut_by_hand(target):
     check_torn(target, lambda journal, mark: os.truncate(journal, mark + 100))
 
@@ -322,11 +333,14 @@ def case_files_beside_the_metadata_log(target):
 
 
 def case_segment_cut_after_a_clean_stop(target):
-    for cut in (50, 30_000):
-        folder = Folder(target)
+    """Inside the last batch, inside the one before, and where the last one begins: that one is so
+    small that no index names it."""
+    for cut, first in ((50, 49), (30_000, 48), (None, 49)):
+        folder = Folder(target, value_bytes=20_000 if cut else 100)
         segment = folder.file("log-0/*.log")
-        os.truncate(segment, segment.stat().st_size - cut)
-        folder.check_damaged(48, 49, "CORRUPT_MESSAGE")
+        end = segment.stat().st_size - cut if cut else batches_of(segment)[-1]
+        os.truncate(segment, end)
+        folder.check_damaged(first, 49, "CORRUPT_MESSAGE")
 
 
 def case_segment_that_is_gone_after_a_clean_stop(target):
