@@ -55,7 +55,7 @@ io::Task<io::Result<>> SegmentWriter::write_scratch(std::size_t bytes) {
 
 io::Task<io::Result<>> SegmentWriter::append(std::vector<Slice> pieces, SegmentSums* sums) {
   std::size_t filled = rest_.size();
-  std::memcpy(scratch_.data(), rest_.data(), filled);
+  if (filled > 0) std::memcpy(scratch_.data(), rest_.data(), filled);
   for (const Slice& piece : pieces) {
     std::size_t taken = 0;
     while (taken < piece.size()) {
