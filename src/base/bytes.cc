@@ -7,13 +7,18 @@ namespace ottla {
 
 static_assert(sizeof(SharedMemory) == Slice::kBlockOverhead);
 
-SharedMemory* SharedMemory::allocate(std::size_t size, std::size_t alignment) {
-  const std::size_t bytes = sizeof(SharedMemory) + size;
-  void* memory =
-      alignment <= alignof(std::max_align_t)
-          ? std::malloc(bytes)
-          : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+SharedMemory* SharedMemory::allocate(std::size_t size) {
+  void* memory = std::malloc(sizeof(SharedMemory) + size);
   OTTLA_CHECK(memory != nullptr);
+  return new (memory) SharedMemory(size);
+}
+
+SharedMemory* SharedMemory::allocate_block(std::size_t size, std::size_t alignment,
+                                           const BeforeTouch& before_touch) {
+  const std::size_t bytes = (sizeof(SharedMemory) + size + alignment - 1) / alignment * alignment;
+  void* memory = std::aligned_alloc(alignment, bytes);
+  OTTLA_CHECK(memory != nullptr);
+  before_touch({static_cast<std::uint8_t*>(memory), bytes});
   return new (memory) SharedMemory(size);
 }
 
@@ -23,14 +28,14 @@ void SharedMemory::release() {
   std::free(this);
 }
 
-Slice Slice::allocate(std::size_t size) { return allocate_in_block(size, 1); }
+Slice::Slice(SharedMemory* memory)
+    : memory_(memory), data_(memory->data()), size_(memory->size()) {}
 
-Slice Slice::allocate_in_block(std::size_t size, std::size_t alignment) {
-  Slice slice;
-  slice.memory_ = SharedMemory::allocate(size, alignment);
-  slice.data_ = slice.memory_->data();
-  slice.size_ = size;
-  return slice;
+Slice Slice::allocate(std::size_t size) { return Slice(SharedMemory::allocate(size)); }
+
+Slice Slice::allocate_in_block(std::size_t size, std::size_t alignment,
+                               const BeforeTouch& before_touch) {
+  return Slice(SharedMemory::allocate_block(size, alignment, before_touch));
 }
 
 Slice Slice::copy_of(ByteView bytes) {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,11 +44,16 @@ void store_big(std::uint8_t* at, T number) {
   std::memcpy(at, &value, sizeof value);
 }
 
+// Called with a new block of memory of which nothing was read or written yet.
+using BeforeTouch = std::function<void(MutableByteView block)>;
+
 // Memory shared by its slices; freed with the last one. Counting is atomic: slices travel between
 // shards.
 class SharedMemory {
  public:
-  static SharedMemory* allocate(std::size_t size, std::size_t alignment);
+  static SharedMemory* allocate(std::size_t size);
+  static SharedMemory* allocate_block(std::size_t size, std::size_t alignment,
+                                      const BeforeTouch& before_touch);
   void retain() { references_.fetch_add(1, std::memory_order_relaxed); }
   void release();
   std::uint8_t* data() { return reinterpret_cast<std::uint8_t*>(this + 1); }
@@ -68,7 +74,8 @@ class Slice {
   static Slice allocate(std::size_t size);  // uninitialised
   // The same in a block that begins at a multiple of `alignment` (a power of two), a whole number
   // of them long. The slice does not begin there: before its bytes stands what counts the owners.
-  static Slice allocate_in_block(std::size_t size, std::size_t alignment);
+  static Slice allocate_in_block(std::size_t size, std::size_t alignment,
+                                 const BeforeTouch& before_touch);
   static constexpr std::size_t kBlockOverhead = 16;
   static Slice copy_of(ByteView bytes);
 
@@ -113,6 +120,8 @@ class Slice {
   std::size_t retained_bytes() const { return memory_ ? memory_->size() : 0; }
 
  private:
+  explicit Slice(SharedMemory* memory);
+
   SharedMemory* memory_ = nullptr;
   std::uint8_t* data_ = nullptr;
   std::size_t size_ = 0;

@@ -30,10 +30,9 @@ struct NextTurn {
 // A chunk of the usual size and what stands before it fill huge pages exactly.
 Slice chunk_memory(io::Disk& disk, std::size_t bytes) {
   if (bytes + kJournalBlockBytes < io::kHugePageBytes) return aligned_memory(bytes);
-  Slice memory = Slice::allocate_in_block(bytes + kJournalBlockBytes - Slice::kBlockOverhead,
-                                          io::kHugePageBytes);
-  disk.expect_large_io(
-      {memory.mutable_data() - Slice::kBlockOverhead, memory.size() + Slice::kBlockOverhead});
+  const Slice memory = Slice::allocate_in_block(
+      bytes + kJournalBlockBytes - Slice::kBlockOverhead, io::kHugePageBytes,
+      [&](MutableByteView block) { disk.expect_large_io(block); });
   return memory.subslice(kJournalBlockBytes - Slice::kBlockOverhead, bytes);
 }
 

@@ -12,7 +12,7 @@ namespace ottla::storage {
 
 namespace {
 
-constexpr std::size_t kScratchBytes = io::kHugePageBytes;
+constexpr std::size_t kScratchBytes = io::kHugePageBytes / 4;
 constexpr std::size_t kSyncsAtOnce = 16;
 
 struct NextTurn {
@@ -28,8 +28,9 @@ JournalLimits limits_of(const StoreLimits& limits) {
           .files = limits.journal_files,
           .chunk_bytes = limits.chunk_bytes,
           .pending_bytes = limits.pending_bytes,
-          // Eviction goes down to half of the bound.
-          .spare_bytes = limits.tail_bytes / 2};
+          // Files lag behind: under load the tail swings between half of its bound and more than
+          // its double. All of that is kept, as new pages cost more than what is done with them.
+          .spare_bytes = limits.tail_bytes * 2};
 }
 
 }  // namespace
