@@ -14,6 +14,11 @@ std::uint16_t Address::port() const {
   return ntohs(family() == AF_INET ? v4.sin_port : v6.sin6_port);
 }
 
+bool Address::is_loopback() const {
+  if (family() == AF_INET) return (ntohl(v4.sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
+  return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+}
+
 Endpoint Address::to_endpoint() const {
   char text[INET6_ADDRSTRLEN] = {};
   if (family() == AF_INET) {

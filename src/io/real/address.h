@@ -21,6 +21,7 @@ struct Address {
   Address() : v6{} {}
   int family() const { return any.sa_family; }
   std::uint16_t port() const;
+  bool is_loopback() const;
   // An IPv4 address that came in over an IPv6 socket is written as IPv4.
   Endpoint to_endpoint() const;
 };

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <fmt/format.h>
 #include <netinet/tcp.h>
+#include <string_view>
 #include <sys/epoll.h>
 
 #include "base/check.h"
@@ -14,6 +15,9 @@ namespace ottla::io::real {
 namespace {
 
 constexpr int kAcceptBacklog = 1024;
+
+// Every Linux has it, and lets everybody choose it.
+constexpr std::string_view kNoPacing = "reno";
 
 void set_flag(int socket, int level, int option, int value = 1) {
   ::setsockopt(socket, level, option, &value, sizeof value);
@@ -56,6 +60,11 @@ Result<FileDescriptor> ListeningPorts::bind_and_listen(Loop& loop, const Address
     const auto of_loop = [&](const auto& inbox) { return &inbox->loop == &loop; };
     if (std::ranges::any_of(found->second, of_loop)) return refuse(EADDRINUSE);
     set_flag(socket.get(), SOL_SOCKET, SO_REUSEPORT);
+  }
+  if (address.is_loopback()) {
+    // Where nothing can be lost there is no congestion to find out about; the system's choice may
+    // pace what is sent, with a timer for each piece. Accepted connections take it over.
+    ::setsockopt(socket.get(), IPPROTO_TCP, TCP_CONGESTION, kNoPacing.data(), kNoPacing.size());
   }
   if (::bind(socket.get(), &address.any, address.size) != 0) return refuse(errno);
   set_flag(socket.get(), SOL_SOCKET, SO_REUSEPORT);

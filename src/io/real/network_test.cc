@@ -5,6 +5,8 @@
 #include <atomic>
 #include <filesystem>
 #include <gtest/gtest.h>
+#include <netinet/tcp.h>
+#include <string>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <vector>
@@ -104,6 +106,44 @@ TEST(RealNetwork, TwoRuntimesDoNotShareAPort) {
   Error error;
   EXPECT_EQ(first.run([&](Env& env) { return two_worlds_at_one_port(env, second, error); }), 0);
   EXPECT_EQ(error.kind, ErrorKind::in_use) << error.message;
+}
+
+// Of the connections that this process has accepted or made at a port.
+std::vector<std::string> congestion_controls_at(std::uint16_t port) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const int descriptor = std::stoi(entry.path().filename());
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
+        ntohs(address.sin_port) != port) {
+      continue;
+    }
+    char name[16] = {};
+    size = sizeof name;
+    if (::getsockopt(descriptor, IPPROTO_TCP, TCP_CONGESTION, name, &size) == 0) {
+      names.emplace_back(name);
+    }
+  }
+  return names;
+}
+
+Task<int> accept_and_look(Env& env, std::string host, std::vector<std::string>& names) {
+  auto listener = co_await env.network.listen({host, 0});
+  if (!listener) co_return 1;
+  const std::uint16_t port = (*listener)->local().port;
+  auto client = co_await env.network.connect({"127.0.0.1", port});
+  auto accepted = co_await (*listener)->accept();
+  if (!client || !accepted) co_return 2;
+  names = congestion_controls_at(port);
+  co_return 0;
+}
+
+TEST(RealNetwork, OnLoopbackNothingIsPaced) {
+  Runtime runtime(quiet(1));
+  std::vector<std::string> names;
+  ASSERT_EQ(runtime.run([&](Env& env) { return accept_and_look(env, "127.0.0.1", names); }), 0);
+  EXPECT_EQ(names, std::vector<std::string>(2, "reno"));  // the listener's and the connection's
 }
 
 Task<int> meet_at(Env& env, Endpoint at, std::string connect_to, std::string peer) {
