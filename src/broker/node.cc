@@ -289,19 +289,25 @@ class Node {
       storage::LogFolder* opened = half_.folder.get();
       ShardSlot* there = slot;
       auto store = co_await io::call_on<io::Result<std::shared_ptr<storage::Store>>>(
-          env_, index, [opened, there] { return opened->open_store(*there->env); });
+          env_, index,
+          [opened, there, self = std::weak_ptr(self_)] { return open_there(opened, there, self); });
       if (!store) co_return std::unexpected(store.error());
       stores_[index] = std::move(*store);
-      // tells shard 0 from wherever it happens
-      stores_[index]->on_fenced(
-          [self = std::weak_ptr(self_), from = slot->env](const io::Error& error) {
-            from->shards.post(0, [self, error] {
-              if (const auto node = self.lock())
-                (*node)->fail(error.message, remedy_of(error.kind));
-            });
-          });
     }
     co_return io::Result<>{};
+  }
+
+  static io::Task<io::Result<std::shared_ptr<storage::Store>>> open_there(
+      storage::LogFolder* folder, ShardSlot* slot, std::weak_ptr<Node*> self) {
+    auto store = co_await folder->open_store(*slot->env);
+    if (!store) co_return std::unexpected(store.error());
+    // tells shard 0 from wherever it happens
+    (*store)->on_fenced([self = std::move(self), from = slot->env](const io::Error& error) {
+      from->shards.post(0, [self, error] {
+        if (const auto node = self.lock()) (*node)->fail(error.message, remedy_of(error.kind));
+      });
+    });
+    co_return std::move(*store);
   }
 
   std::vector<consensus::VoterEndpoint> voter_endpoints() const {
@@ -608,8 +614,10 @@ class Node {
     }
     for (unsigned index = 0; index < stores_.size(); ++index) {
       if (!stores_[index]) continue;
-      co_await io::call_on<int>(env_, index,
-                                [store = stores_[index]] { return stop_store(store); });
+      // Given away: where no part has it, it must go on its own shard.
+      co_await io::call_on<int>(env_, index, [store = std::move(stores_[index])]() mutable {
+        return stop_store(std::move(store));
+      });
     }
     stores_.clear();
     for (const auto& [index, slot] : meeting_.slots) {
