@@ -104,6 +104,7 @@ io::Task<Found> find_one(Shard& owner, Query query, Isolation isolation) {
 io::Task<std::vector<Found>> find_all(Shard* owner, std::vector<Query> queries,
                                       Isolation isolation) {
   std::vector<Found> found;
+  found.reserve(queries.size());
   for (const Query& query : queries) found.push_back(co_await find_one(*owner, query, isolation));
   co_return found;
 }
