@@ -35,6 +35,7 @@ class DurableAppend final : public storage::DurableWaiter {
     delete this;
     done(std::move(outcome));
   }
+  void on_abandoned() override { delete this; }
 
  private:
   AppendOutcome outcome_;

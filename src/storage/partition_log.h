@@ -72,6 +72,9 @@ class DurableWaiter : public io::ListNode {
   virtual ~DurableWaiter() = default;
   // Called inside the flush's completion, on the log's shard: short work only, or post it.
   virtual void on_durable(LogResult<> result) = 0;
+  // The log goes without having told: its process was killed in the simulator. Who owns itself
+  // frees its memory here, and does nothing else.
+  virtual void on_abandoned() {}
   Offset end = 0;
 };
 

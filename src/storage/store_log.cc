@@ -137,6 +137,10 @@ StoredLog::StoredLog(ShardStore& store, LoadedPartition loaded, const LogConfig&
   producers_.on_high_watermark(high_watermark_);
 }
 
+StoredLog::~StoredLog() {
+  while (!waiters_.empty()) waiters_.pop_front().on_abandoned();
+}
+
 bool StoredLog::is_fenced() const { return store_.is_fenced(); }
 
 Offset StoredLog::last_stable_offset() const {

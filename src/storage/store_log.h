@@ -51,6 +51,7 @@ struct StoredSegment {
 class StoredLog final : public PartitionLog {
  public:
   StoredLog(ShardStore& store, LoadedPartition loaded, const LogConfig& config);
+  ~StoredLog() override;
 
   const TopicPartition& name() const override { return name_; }
   TopicIdPartition id() const override { return id_; }

@@ -176,6 +176,54 @@ TEST(StoreStart, ReadsOfALongSegmentOnlyItsEnd) {
   }
 }
 
+// Counts what becomes of it; owns itself, as an append of the broker does.
+class SelfOwned final : public DurableWaiter {
+ public:
+  SelfOwned(int& told, int& abandoned, Offset wait_for) : told_(told), abandoned_(abandoned) {
+    end = wait_for;
+  }
+  void on_durable(LogResult<>) override {
+    ++told_;
+    delete this;
+  }
+  void on_abandoned() override {
+    ++abandoned_;
+    delete this;
+  }
+
+ private:
+  int& told_;
+  int& abandoned_;
+};
+
+io::Task<int> append_and_end(io::Env& env, int& told, int& abandoned, bool first_is_awaited) {
+  auto opened = co_await start_and_open(env);
+  REQUIRE_OK(opened);
+  for (int i = 0; i < 2; ++i) {
+    const auto appended = append(*opened->log, make_batch({}), {.leader_epoch = 1});
+    REQUIRE_OK(appended);
+    const bool is_waiting =
+        opened->log->wait_durable(*new SelfOwned(told, abandoned, appended->end_offset()));
+    EXPECT_TRUE(is_waiting);
+    if (i == 0 && first_is_awaited) {
+      REQUIRE_OK(co_await opened->log->wait_durable(appended->end_offset()));
+    }
+  }
+  co_return 0;
+}
+
+TEST_F(StoreTest, WaitersThatOwnThemselvesEndWithTheLog) {
+  for (const bool first_is_awaited : {false, true}) {
+    int told = 0;
+    int abandoned = 0;
+    EXPECT_EQ(
+        run([&](io::Env& env) { return append_and_end(env, told, abandoned, first_is_awaited); }),
+        0);
+    EXPECT_EQ(told, first_is_awaited ? 1 : 0);
+    EXPECT_EQ(abandoned, first_is_awaited ? 1 : 2);
+  }
+}
+
 TEST_F(StoreTest, FindsAgainWhatWasAcknowledgedBeforeAKill) {
   int acknowledged = 0;
   for (int life = 0; life < 5; ++life) {

@@ -116,21 +116,24 @@ class Produce : public std::enable_shared_from_this<Produce> {
   // The owner appends all of them, and sends their outcomes back together.
   void send_to(unsigned owner, std::vector<Job> jobs) {
     struct Batch {
+      std::shared_ptr<Produce> self;
       std::vector<std::pair<Place, AppendOutcome>> outcomes;
       std::size_t left = 0;
     };
     Shard& home = context_.shard;
-    // The other shard only passes the pointer back: this lives and dies at home.
-    keep_alive_ = shared_from_this();
-    home.env.shards.post(owner, [self = this, &home, owner, jobs = std::move(jobs)]() mutable {
+    // The other shard only passes the reference on and back: this lives and dies at home.
+    home.env.shards.post(owner, [self = shared_from_this(), &home, owner,
+                                 jobs = std::move(jobs)]() mutable {
       auto batch = std::make_shared<Batch>();
+      batch->self = std::move(self);
       batch->left = jobs.size();
       Shard& there = home.sibling(owner);
-      auto done = [self, batch, &home, &there](Place place, AppendOutcome outcome) {
+      auto done = [batch, &home, &there](Place place, AppendOutcome outcome) {
         batch->outcomes.emplace_back(place, std::move(outcome));
         if (--batch->left > 0) return;
-        there.env.shards.post(home.env.shard, [self, batch] {
-          for (auto& [where, what] : batch->outcomes) self->decided(where, std::move(what));
+        there.env.shards.post(home.env.shard, [self = std::move(batch->self),
+                                               outcomes = std::move(batch->outcomes)]() mutable {
+          for (auto& [where, what] : outcomes) self->decided(where, std::move(what));
         });
       };
       for (Job& job : jobs) {
@@ -171,7 +174,6 @@ class Produce : public std::enable_shared_from_this<Produce> {
 
   void finish_one() {
     if (--undecided_ > 0) return;
-    const auto last_owner = std::move(keep_alive_);
     if (request_.acks != 0) {
       refusals_.write(context_);
       return context_.answer(response_);
@@ -191,7 +193,6 @@ class Produce : public std::enable_shared_from_this<Produce> {
   std::vector<Job> jobs_;
   Refusals refusals_;
   std::size_t undecided_ = 0;
-  std::shared_ptr<Produce> keep_alive_;  // while another shard holds a pointer to this
   bool failed_ = false;
 };
 
