@@ -90,7 +90,7 @@ PRODUCE = {
 
 def produce(bench):
     """As fast as answers come, 16 partitions, acks=all."""
-    rounds, seconds, warm = (1, 1.5, 4) if bench.quick else (3, 2.5, 12)
+    rounds, seconds, warm = (1, 1.5, 4) if bench.quick else (3, 2.5, 25)
     brokers = bench.running()
     for broker in brokers:
         alone(brokers, broker)
