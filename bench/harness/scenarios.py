@@ -237,8 +237,10 @@ def restart(bench):
             for is_cold in (False, True):
                 row = f"first record after kill -9, {size / GIB:g} GiB, {what}{', not cached' if is_cold else ''}"
                 for turn in range(1 if bench.quick or kind is Kafka else 3):
-                    again = bench.new(kind)
-                    again.copy_of(killed)
+                    again = killed
+                    if kind is Ours:
+                        again = bench.new(kind)
+                        again.copy_of(killed)
                     if is_cold:
                         again.forget_cache()
                     os.sync()
@@ -246,7 +248,9 @@ def restart(bench):
                     bench.note(row, "ms", again.name, report["first_ack_ms"])
                     bench.say(f"  {again.name}: {row}: {report['first_ack_ms']:.1f} ms "
                               f"(all partitions {report['all_acked_ms']:.1f}, CPU {report['broker_cpu_seconds'] * 1e3:.0f} ms)")
-                    again.remove()
+                    again.end()
+                    if again is not killed:
+                        again.remove()
             killed.remove()
 
 

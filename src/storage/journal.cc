@@ -16,7 +16,12 @@ namespace {
 constexpr std::string_view kNamePrefix = "shard-";
 constexpr std::string_view kNameSuffix = ".journal.ottla";
 constexpr std::size_t kFillBytes = 256 * 1024;
-constexpr std::size_t kReservedBytes = 4 * kJournalBlockBytes;
+// Kept for what the log writes for itself: marks, without which no file is ever released, and
+// beside them the last block of each partition.
+constexpr std::size_t kMarkBytes = kJournalBlockBytes;
+constexpr std::size_t kLastBlockBytes = 2 * kJournalBlockBytes;  // with its frame
+constexpr std::size_t kReservedBytesMin = 4 * kJournalBlockBytes;
+constexpr std::size_t kReservedPart = 4;  // of a file, at most
 constexpr io::Duration kFullDiskPause = std::chrono::seconds(1);
 
 // Goes on in a later turn of the executor, so that all appends of this turn share one flush.
@@ -99,6 +104,7 @@ Journal::Journal(io::Env& env, JournalIdentity identity, JournalLimits limits, C
       identity_(std::move(identity)),
       limits_(limits),
       callbacks_(std::move(callbacks)),
+      reserved_bytes_(kReservedBytesMin),
       room_(env.executor),
       flushed_(env.executor),
       tasks_(env.executor) {}
@@ -141,23 +147,36 @@ bool Journal::fits_open_group(std::size_t entry_bytes) const {
 }
 
 bool Journal::can_ever_hold(std::size_t body_bytes) const {
-  return kJournalHeaderBytes + journal_align(kJournalFrameBytes + body_bytes) + kReservedBytes <=
+  return kJournalHeaderBytes + journal_align(kJournalFrameBytes + body_bytes) +
+             reserved_bytes_max() <=
          limits_.file_bytes;
 }
 
 bool Journal::has_room(std::size_t body_bytes) {
   refused_bytes_ = body_bytes;
-  return !is_closing_ && is_room(body_bytes, kReservedBytes);
+  return !is_closing_ && is_room(body_bytes, reserved_bytes_);
 }
 
-bool Journal::has_room_for_own(std::size_t body_bytes) { return is_room(body_bytes, 0); }
+bool Journal::has_room_for_own(std::size_t body_bytes) { return is_room(body_bytes, kMarkBytes); }
+
+bool Journal::has_room_for_mark() { return is_room(0, 0); }
+
+std::size_t Journal::reserved_bytes_max() const {
+  return std::max<std::size_t>(kReservedBytesMin, limits_.file_bytes / kReservedPart);
+}
+
+void Journal::reserve_for(std::size_t partitions) {
+  reserved_bytes_ = std::clamp(kMarkBytes + partitions * kLastBlockBytes, kReservedBytesMin,
+                               reserved_bytes_max());
+}
 
 bool Journal::is_room(std::size_t body_bytes, std::size_t reserve) {
   if (failed_) return false;
   const std::size_t bytes = kJournalFrameBytes + body_bytes;
   const File& current = *files_.back();
   if (current.end > current.bytes / 2) want_prepared_file();
-  if (reserve > 0 && pending_bytes_ > 0 && pending_bytes_ + bytes > limits_.pending_bytes) {
+  if (reserve >= kReservedBytesMin && pending_bytes_ > 0 &&
+      pending_bytes_ + bytes > limits_.pending_bytes) {
     return false;
   }
   if (fits_open_group(bytes + reserve)) return true;

@@ -103,8 +103,12 @@ class Journal {
 
   // Whether an entry with such a body may be staged now. If not: await room().
   bool has_room(std::size_t body_bytes);
-  // The same for entries that the log writes for itself, for which a little room is kept.
+  // The same for entries that the log writes for itself, for which room is kept; and for a mark,
+  // for which the others leave some: without marks no file is released, and there is never room.
   bool has_room_for_own(std::size_t body_bytes);
+  bool has_room_for_mark();
+  // So many partitions may want to write a last block before a file is released.
+  void reserve_for(std::size_t partitions);
   bool can_ever_hold(std::size_t body_bytes) const;
   io::Task<> room();
 
@@ -173,6 +177,7 @@ class Journal {
   };
 
   bool is_room(std::size_t body_bytes, std::size_t reserve);
+  std::size_t reserved_bytes_max() const;
   bool fits_open_group(std::size_t entry_bytes) const;
   bool fits_file(const File& file, std::size_t entry_bytes) const;
   void begin_group(std::size_t entry_bytes);
@@ -212,6 +217,7 @@ class Journal {
   std::uint64_t flushed_group_ = 0;
   std::uint64_t last_chunk_ = 0;
   std::size_t refused_bytes_ = 0;  // what room() waits for
+  std::size_t reserved_bytes_;     // that has_room() leaves
 
   std::optional<io::Error> failed_;
   io::Event room_;

@@ -214,7 +214,7 @@ io::Task<io::Result<>> Loader::finish_interrupted_work() {
     if (!renamed) co_return renamed;
   }
   // Derived files without their log are nobody's.
-  entries = co_await disk_.list(what_.directory);
+  if (any) entries = co_await disk_.list(what_.directory);
   if (!entries) co_return std::unexpected(std::move(entries.error()));
   for (const io::DirectoryEntry& entry : *entries) {
     const auto name = parse_segment_file_name(entry.name);

@@ -18,8 +18,8 @@ namespace {
 // what a start after a crash reads again, against what is written again each time.
 constexpr std::uint64_t kSaveIndexesEveryBytes = 8ull << 20;
 constexpr std::uint64_t kSaveIndexesEveryPart = 32;
-// With one every 8 MiB, as much as a journal may hold: 8 files of 16 MiB.
-constexpr std::size_t kSpareSnapshots = 16;
+// With one every 8 MiB, as much as a journal may hold: 6 files of 16 MiB.
+constexpr std::size_t kSpareSnapshots = 12;
 // Handed to a writer at once.
 constexpr std::size_t kWriteBytes = 1ull << 20;
 constexpr std::size_t kWritePieces = 4096;

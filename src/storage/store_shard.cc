@@ -12,8 +12,10 @@ namespace ottla::storage {
 
 namespace {
 
-constexpr std::size_t kScratchBytes = io::kHugePageBytes / 4;
+constexpr std::size_t kScratchBytes = io::kHugePageBytes;
 constexpr std::size_t kSyncsAtOnce = 16;
+// Where log starts have no room in the journal; the checkpoint takes them meanwhile.
+constexpr io::Duration kStalledDrainPause = std::chrono::milliseconds(100);
 
 struct NextTurn {
   io::Executor& executor;
@@ -79,6 +81,7 @@ std::shared_ptr<PartitionLog> ShardStore::open(LoadedPartition loaded, const Log
   OTTLA_CHECK(!logs_.contains(id));
   auto log = std::make_shared<StoredLog>(*this, std::move(loaded), config);
   logs_.emplace(id, log);
+  journal_.reserve_for(logs_.size());
   if (log->unwritten_bytes() > 0) note_unwritten(*log);
   note_change();
   return log;
@@ -159,6 +162,7 @@ io::Task<io::Result<std::shared_ptr<StoredLog>>> ShardStore::create_one(NewParti
   auto log = std::make_shared<StoredLog>(*this, std::move(loaded), wanted.config);
   log->journal_creation();
   logs_.emplace(wanted.id, log);
+  journal_.reserve_for(logs_.size());
   note_change();
   co_return log;
 }
@@ -202,6 +206,7 @@ io::Task<io::Result<>> ShardStore::rename_away(std::vector<TopicIdPartition> ids
         directory_ + "/" + partition_directory_name(log->name(), state, env_.random.uuid());
     // First nobody appends any more, then the name goes, then the journal forgets it.
     logs_.erase(id);
+    journal_.reserve_for(logs_.size());
     log->on_removed();
     auto renamed = co_await env_.disk.rename(log->directory(), to);
     if (!renamed) error = std::move(renamed.error());
@@ -327,13 +332,24 @@ io::Task<> ShardStore::work() {
       fence(std::move(result.error()));
       break;
     }
-    if (!has_work() || std::exchange(drain_is_stalled_, false)) break;
+    if (!has_work()) break;
+    if (std::exchange(drain_is_stalled_, false)) {
+      if (!std::exchange(is_trying_again_, true)) tasks_.spawn(try_again());
+      break;
+    }
     // Over the bound with nothing to give back yet: the next flush wakes us.
     if (ready_.empty() && journal_.staging_bytes() >= staging_before && !has_files_to_drain()) {
       break;
     }
   }
   is_working_ = false;
+}
+
+// By itself: where the journal is full nobody appends, and no flush would wake the work.
+io::Task<> ShardStore::try_again() {
+  (void)co_await closing_.wait_until(env_.clock, env_.clock.now() + kStalledDrainPause);
+  is_trying_again_ = false;
+  if (has_work()) want_work();
 }
 
 io::Task<io::Result<>> ShardStore::write_ready() {
@@ -391,14 +407,14 @@ io::Task<io::Result<>> ShardStore::drain_older_files() {
   for (const auto& log : logs) {
     if (log->is_deleted() || log->journaled_log_start <= log->checkpointed_log_start) continue;
     if (!journal_.has_room_for_own(0)) {
-      drain_is_stalled_ = true;  // until the next flush
+      drain_is_stalled_ = true;  // until the checkpoint has it
       co_return io::Result<>();
     }
     journal_.seal(journal_.stage(JournalKind::log_start, log->id(), log->log_start_offset(), -1, 0),
                   log, log->marks(), log->log_end_offset());
   }
   // A start must not miss the files that are about to go.
-  if (!journal_.has_room_for_own(0)) {
+  if (!journal_.has_room_for_mark()) {
     drain_is_stalled_ = true;
     co_return io::Result<>();
   }

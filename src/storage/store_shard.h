@@ -130,6 +130,7 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
   bool has_work() const;
   bool has_files_to_drain() const;
   io::Task<> work();
+  io::Task<> try_again();
   io::Task<io::Result<>> write_ready();
   io::Task<io::Result<>> evict();
   io::Task<io::Result<>> drain_older_files();
@@ -166,6 +167,7 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
   bool has_older_journals_ = false;
   bool is_closing_ = false;
   bool drain_is_stalled_ = false;
+  bool is_trying_again_ = false;
   bool root_is_dirty_ = false;
   io::Event evicted_;
   io::Event closing_;

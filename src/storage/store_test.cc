@@ -136,6 +136,47 @@ TEST(StoreReaders, SkipNothingWhileSegmentsAreRolledUnderThem) {
   }
 }
 
+// So many partitions that what the log writes into the journal for itself, a last block for each,
+// is more than the room kept for it.
+io::Task<int> fill_the_journal(io::Env& env, int partitions, std::uint32_t files) {
+  StoreLimits limits = small_limits();
+  limits.journal_files = files;
+  limits.tail_bytes = 1024 * 1024;
+  auto running = co_await start_folder(env, limits);
+  REQUIRE_OK(running);
+  std::vector<std::shared_ptr<PartitionLog>> logs;
+  for (int i = 0; i < partitions; ++i) {
+    auto log = co_await open_or_create(*running, "t", i, kTopicId, LogConfig());
+    REQUIRE_OK(log);
+    logs.push_back(std::move(*log));
+  }
+  for (int i = 0; i < 40 * partitions; ++i) {
+    auto appended = co_await append_when_room(*running->store, *logs[i % partitions],
+                                              make_batch({.value_bytes = 1000}), {});
+    REQUIRE_OK(appended);
+  }
+  for (const auto& log : logs) {
+    auto durable = co_await log->wait_durable(log->log_end_offset());
+    REQUIRE_OK(durable);
+  }
+  co_return 0;
+}
+
+TEST(StoreRoom, IsMadeHoweverManyPartitionsShareTheJournal) {
+  for (const std::uint32_t files : {2u, 3u, 4u, 8u}) {
+    for (const int partitions : {1, 7, 40, 150}) {
+      World world({.seed = files});
+      Node& node = world.add_node("b1");
+      node.start(1, [&](io::Env& env) { return fill_the_journal(env, partitions, files); });
+      EXPECT_TRUE(world.run_until([&] { return !node.is_running(); }, 60s))
+          << files << " files, " << partitions << " partitions: nothing is appended any more";
+      if (!node.is_running()) {
+        EXPECT_EQ(node.exit_code(), 0);
+      }
+    }
+  }
+}
+
 constexpr std::uint64_t kWrittenBytes = 96ull << 20;
 
 io::Task<int> write_much(io::Env& env, std::uint64_t bytes) {

@@ -1,4 +1,3 @@
-
 #include "io/fault/trace_pen.h"
 
 namespace ottla::io::fault {
