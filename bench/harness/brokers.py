@@ -156,16 +156,17 @@ class Faulty(Ours):
 
 
 class Kafka(Broker):
-    """Apache Kafka with its defaults (nothing is flushed before it is acknowledged). Of the settings that tools/peer
-    writes, the session's length is set back: a node that is paused while the other one is measured must not lose it."""
+    """Apache Kafka with its defaults (nothing is flushed before it is acknowledged). A node that is paused while the other
+    one is measured must not lose its session; one that is killed must not wait for its end before it registers again."""
 
     name = "Kafka"
 
-    def __init__(self, build, folder):
+    def __init__(self, build, folder, is_paused=True):
         super().__init__(build, folder)
+        session = ["--set", "broker.session.timeout.ms=600000"] if is_paused else []
         words = subprocess.run(
             on_core(BROKER_CORE, [PROJECT / "tools/peer", "prepare", folder, "--port", self.port, "--heap", KAFKA_HEAP,
-                                  "--set", "broker.session.timeout.ms=600000"]),
+                                  *session]),
             capture_output=True, text=True)
         if words.returncode != 0:
             raise Failed(f"tools/peer: {words.stderr.strip()}")

@@ -227,7 +227,7 @@ def restart(bench):
     size = GIB // 4 if bench.quick else GIB
     for kind in bench.kinds:
         for what, partitions, bytes_max in (("16 partitions", 16, size), ("one active segment", 1, size - (24 << 20))):
-            killed = bench.new(kind)
+            killed = bench.new(kind, *([False] if kind is Kafka else []))
             killed.start(bench.generator, topic="first", partitions=1)
             report = bench.load("produce", killed, topic="much", partitions=partitions, bytes_max=bytes_max,
                                 seconds=90, settle_seconds=0, **shape)
