@@ -208,6 +208,7 @@ io::Task<io::Result<>> StoredLog::write_snapshots(Offset up_to) {
   co_return io::Result<>();
 }
 
+// What cannot be removed harms nobody: a start finds it again, and lists it.
 io::Task<> StoredLog::remove_spare_snapshots(std::size_t but) {
   while (spare_snapshots_.size() > but) {
     const Offset oldest = spare_snapshots_.front();
