@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <gtest/gtest.h>
 
+#include "base/base64.h"
 #include "base/bytes.h"
 #include "base/copy.h"
 #include "base/crc32c.h"
@@ -41,6 +42,28 @@ TEST(Copy, UncachedCopiesExactlyTheBytesAtEveryAlignment) {
       ASSERT_EQ(to, wanted) << size << " bytes at " << skew;
     }
   }
+}
+
+TEST(Base64, BothWays) {
+  for (const std::string_view text : {"", "f", "fo", "foo", "foob", "fooba", "foobar"}) {
+    const auto back = from_base64(to_base64(as_bytes(text)));
+    ASSERT_TRUE(back) << text;
+    EXPECT_EQ(as_text(*back), text);
+  }
+  EXPECT_EQ(to_base64(as_bytes("fooba")), "Zm9vYmE=");
+  EXPECT_FALSE(from_base64("abc"));
+  EXPECT_FALSE(from_base64("ab!="));
+}
+
+TEST(Slice, ABlockIsShownBeforeItIsTouched) {
+  constexpr std::size_t kAlignment = 64 * 1024;
+  MutableByteView shown;
+  const Slice slice = Slice::allocate_in_block(kAlignment + 1, kAlignment,
+                                               [&](MutableByteView block) { shown = block; });
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(shown.data()) % kAlignment, 0u);
+  EXPECT_EQ(shown.size(), 2 * kAlignment);
+  EXPECT_EQ(slice.data(), shown.data() + Slice::kBlockOverhead);
+  EXPECT_EQ(slice.size(), kAlignment + 1);
 }
 
 TEST(Uuid, PrintsAndParsesAsKafkaDoes) {

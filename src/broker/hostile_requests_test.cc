@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/base64.h"
 #include "broker/node_test_support.h"
 #include "metadata/features.h"
 #include "wire/header.h"
@@ -263,20 +264,6 @@ class HostileRequestsTest : public NodeTest, public ::testing::WithParamInterfac
         {"epoch", words({0, 1})},
     };
   }
-  static std::string to_base64(ByteView bytes) {
-    static constexpr std::string_view kDigits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string text;
-    for (std::size_t at = 0; at < bytes.size(); at += 3) {
-      const std::size_t count = std::min<std::size_t>(3, bytes.size() - at);
-      std::uint32_t bits = 0;
-      for (std::size_t i = 0; i < 3; ++i) bits = bits << 8 | (i < count ? bytes[at + i] : 0u);
-      for (std::size_t i = 0; i < 4; ++i)
-        text += i <= count ? kDigits[bits >> (18 - 6 * i) & 63] : '=';
-    }
-    return text;
-  }
-
   // Random content; mostly steered to what is there.
   Slice body_of(const AnyMessage& request, std::int16_t version, io::sim::Prng& prng) {
     const auto content = request.random(prng.next(), version, {});

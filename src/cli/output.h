@@ -52,8 +52,6 @@ class JsonWriter {
 };
 
 bool is_utf8(ByteView bytes);
-std::string to_base64(ByteView bytes);
-std::optional<Bytes> from_base64(std::string_view text);
 
 // Rows under a header, as wide as their content; the last column is not padded.
 class TextTable {

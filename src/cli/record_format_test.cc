@@ -110,17 +110,6 @@ TEST(Output, TellsUtf8FromOtherBytes) {
   }
 }
 
-TEST(Output, Base64BothWays) {
-  for (const std::string_view text : {"", "f", "fo", "foo", "foob", "fooba", "foobar"}) {
-    const auto back = from_base64(to_base64(as_bytes(text)));
-    ASSERT_TRUE(back) << text;
-    EXPECT_EQ(as_text(*back), text);
-  }
-  EXPECT_EQ(to_base64(as_bytes("fooba")), "Zm9vYmE=");
-  EXPECT_FALSE(from_base64("abc"));
-  EXPECT_FALSE(from_base64("ab!="));
-}
-
 TEST(Output, CommasStandWhereJsonWantsThem) {
   JsonWriter json;
   json.begin_object().field("a", 1).key("b").begin_array();

@@ -3,21 +3,10 @@
 #include <cctype>
 #include <charconv>
 
+#include "base/base64.h"
+
 namespace ottla::wire {
 namespace {
-
-constexpr char kBase64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-void append_base64(std::string& text, ByteView bytes) {
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
-    std::uint32_t group = 0;
-    for (std::size_t k = 0; k < 3; ++k) group = (group << 8) | (k < count ? bytes[i + k] : 0u);
-    for (std::size_t k = 0; k < 4; ++k) {
-      text.push_back(k <= count ? kBase64[(group >> (18 - 6 * k)) & 0x3f] : '=');
-    }
-  }
-}
 
 void append_escaped(std::string& text, std::string_view value) {
   constexpr char kHex[] = "0123456789abcdef";
@@ -96,7 +85,7 @@ void Printer::write(ByteView value) {
     return;
   }
   text_.push_back('"');
-  append_base64(text_, value);
+  text_ += to_base64(value);
   text_.push_back('"');
 }
 

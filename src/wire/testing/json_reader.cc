@@ -2,6 +2,9 @@
 
 #include <cctype>
 #include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/base64.h"
 
 namespace ottla::wire {
 namespace {
@@ -9,13 +12,6 @@ namespace {
 using Json = nlohmann::json;
 
 const Json& json(const void* node) { return *static_cast<const Json*>(node); }
-
-int base64_value(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
 
 }  // namespace
 
@@ -56,19 +52,9 @@ std::string JsonNode::text() const {
 }
 
 Bytes JsonNode::bytes() const {
-  Bytes bytes;
-  std::uint32_t bits = 0;
-  unsigned count = 0;
-  for (const char c : text()) {
-    if (c == '=') break;
-    if (base64_value(c) < 0) fail("not base64");
-    bits = (bits << 6) | static_cast<std::uint32_t>(base64_value(c) & 63);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    bytes.push_back(static_cast<std::uint8_t>(bits >> count));
-  }
-  return bytes;
+  auto bytes = from_base64(text());
+  if (!bytes) fail("not base64");
+  return bytes ? std::move(*bytes) : Bytes();
 }
 
 std::size_t JsonNode::size() const {
