@@ -1,5 +1,7 @@
-// Record batches, their records, codecs and validation on any bytes. The first byte chooses topic settings.
-//   record_batch_fuzz CORPUS_FOLDER   (seeds: tests/vectors/record_batch, as binary, with a byte before)
+// Record batches, their records, codecs and validation on any bytes. The first byte chooses topic
+// settings.
+//   record_batch_fuzz CORPUS_FOLDER   (seeds: tests/vectors/record_batch, as binary, with a byte
+//                                      before)
 #include <cstddef>
 #include <cstdint>
 

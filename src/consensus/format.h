@@ -18,10 +18,10 @@ struct FormatOptions {
   std::vector<Bytes> bootstrap_records;  // framed: the features' levels
 };
 
-// A folder that has a meta.properties is left as it is, but for what Kafka's formatter leaves to the
-// first start: partition.metadata of the metadata partition, and its folder. Durable when it returns; a crash half-way
-// leaves a folder that this formats again: meta.properties is written last. Refuses (`invalid`) a
-// folder that has a metadata log but no meta.properties.
+// A folder that has a meta.properties is left as it is, but for what Kafka's formatter leaves to
+// the first start: partition.metadata of the metadata partition, and its folder. Durable when it
+// returns; a crash half-way leaves a folder that this formats again: meta.properties is written
+// last. Refuses (`invalid`) a folder that has a metadata log but no meta.properties.
 io::Task<io::Result<>> format_if_empty(io::Env& env, std::string log_dir, FormatOptions options);
 
 }  // namespace ottla::consensus

@@ -117,7 +117,7 @@ struct Image {
   Provenance provenance;
   std::string cluster_id;
   std::map<std::string, std::int16_t>
-      features;  // finalized levels; kraft.version is not among them
+      features;                    // finalized levels; kraft.version is not among them
   std::int16_t kraft_version = 0;  // of the quorum, from control records
   std::map<NodeId, BrokerImage> brokers;
   std::shared_ptr<const TopicsImage> topics;    // never null

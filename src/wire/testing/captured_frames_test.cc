@@ -13,8 +13,7 @@
 namespace ottla::wire {
 namespace {
 
-const std::filesystem::path kFolder =
-    std::filesystem::path(OTTLA_TESTS) / "wire/vectors";
+const std::filesystem::path kFolder = std::filesystem::path(OTTLA_TESTS) / "wire/vectors";
 constexpr std::size_t kFramesMin = 300;  // so that a folder that is gone is noticed
 
 struct Frame {
