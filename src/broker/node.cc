@@ -429,6 +429,7 @@ class Node {
       });
     }
     std::vector<Shard*> siblings;
+    siblings.reserve(meeting_.slots.size());
     for (const auto& [index, slot] : meeting_.slots) siblings.push_back(&slot->part->shard);
     co_await on_every_shard([siblings](ShardPart& part) { part.shard.set_siblings(siblings); });
     co_return io::Result<>{};

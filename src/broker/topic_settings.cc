@@ -64,7 +64,7 @@ TopicSettings resolve_topic_settings(const metadata::ConfigsImage& configs,
     if (*type == "uncompressed") {
       validation.compression_type = wire::Codec::none;
     } else if (const auto codec = wire::parse_codec_name(*type)) {
-      validation.compression_type = *codec;
+      validation.compression_type = codec;
     }
   }
   if (validation.compression_type) {

@@ -355,6 +355,7 @@ void Fabric::forget(Link& link) { links_.erase(link.id); }
 
 void Fabric::process_died(Process& process, bool silently) {
   std::vector<std::shared_ptr<Link>> all;
+  all.reserve(links_.size());
   for (auto& [id, link] : links_) all.push_back(link);
   for (auto& link : all)
     for (int end : {0, 1})

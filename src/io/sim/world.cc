@@ -138,7 +138,7 @@ class World::Action : public Happening {
 };
 
 World::World(WorldOptions options)
-    : options_(std::move(options)),
+    : options_(options),
       schedule_(Prng::stream(options_.seed, "schedule")),
       fabric_(std::make_unique<Fabric>(*this)) {
   trace_.print_to(options_.trace_text);
