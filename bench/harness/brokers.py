@@ -141,6 +141,18 @@ class Ours(Broker):
                 "--data-dir", self.data(), "--set", "ottla.shards=1"]
 
 
+class Null(Broker):
+    """Receives and answers, and keeps nothing: what any broker pays on this machine (bench/load/null_broker.h)."""
+
+    name = "null"
+
+    def data(self):
+        return self.folder
+
+    def command(self):
+        return [self.build / "ottla-load", "null-broker", "--port", self.port]
+
+
 class Faulty(Ours):
     """Ours over a disk whose flushes take longer; the rule is one of src/io/fault/fault_rules.h."""
 

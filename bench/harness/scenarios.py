@@ -4,7 +4,7 @@ import os
 import pathlib
 import time
 
-from .brokers import Faulty, Failed, Kafka, Ours
+from .brokers import Faulty, Failed, Kafka, Null, Ours
 
 GIB = 1 << 30
 BUSY_MAX = 0.95         # of the generator's core; beyond it the generator may be what is measured
@@ -55,9 +55,9 @@ class Bench:
             self.say(f"  invalid: {self.invalid[-1]}")
         return None
 
-    def running(self):
+    def running(self, *more):
         """One broker of each kind, with a topic in it; the others pause while one is measured."""
-        brokers = [self.new(kind) for kind in self.kinds]
+        brokers = [self.new(kind) for kind in (*self.kinds, *more)]
         for broker in brokers:
             broker.start(self.generator, topic="first", partitions=1)
             broker.pause()
@@ -84,6 +84,7 @@ def alone(brokers, broker):
 PRODUCE = {
     "1 KiB records in 16 KiB batches": dict(record_bytes=1024, batch_bytes=16384, connections=32, depth=5),
     "100 B records in 16 KiB batches": dict(record_bytes=100, batch_bytes=16384, connections=32, depth=5),
+    "1 KiB record a request, 5 in flight": dict(record_bytes=1024, batch_bytes=1, connections=64, depth=5),
     "1 KiB record a request": dict(record_bytes=1024, batch_bytes=1, connections=64, depth=1),
 }
 
@@ -91,7 +92,7 @@ PRODUCE = {
 def produce(bench):
     """As fast as answers come, 16 partitions, acks=all."""
     rounds, seconds, warm = (1, 1.5, 4) if bench.quick else (3, 2.5, 25)
-    brokers = bench.running()
+    brokers = bench.running(Null)
     for broker in brokers:
         alone(brokers, broker)
         for i, shape in enumerate(PRODUCE.values()):
@@ -140,7 +141,7 @@ def latency(bench):
         bench.say(f"  {broker}: {where}: p50 {figures['p50']:.3f}, p99 {figures['p99']:.3f}, "
                   f"p99.9 {figures['p99.9']:.3f} ms, generator late by {report['late_ms']['p99']:.3f} ms at p99")
 
-    brokers = bench.running()
+    brokers = bench.running(Null)
     for broker in brokers:
         alone(brokers, broker)
         warm_up(bench, broker, warm, topic="warm", connections=16, depth=4, record_bytes=1024, batch_bytes=1)

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "admin.h"
+#include "null_broker.h"
 #include "options.h"
 #include "report.h"
 
@@ -36,6 +37,8 @@ int main(int argc, char** argv) {
     report = run_fetch(options);
   } else if (options.command == "first-ack") {
     report = run_first_ack(options);
+  } else if (options.command == "null-broker") {
+    run_null_broker(options);
   } else if (options.command == "delete") {
     Admin(options).delete_topic();
     report = {{"errors", nlohmann::json::array()}};

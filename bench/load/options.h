@@ -8,7 +8,7 @@
 namespace ottla::load {
 
 struct Options {
-  std::string command;  // produce, fetch, first-ack, delete
+  std::string command;  // produce, fetch, first-ack, delete, null-broker
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;
   std::string topic = "load";
