@@ -345,6 +345,7 @@ class Node {
         env_, std::move(*log),
         metadata::ControllerOptions{
             .cluster_id = cluster_id_,
+            .broker_session_timeout_ms = config_.session_timeout_ms,
             .num_partitions = config_.num_partitions,
             .default_replication_factor = config_.default_replication_factor,
             .node_configs = config_.broker_configs,
@@ -376,7 +377,8 @@ class Node {
             .directories = {half_.folder->directory_id()},
             .endpoints = registered_endpoints(),
             .rack = config_.rack.empty() ? std::nullopt : std::optional(config_.rack),
-            .previous_epoch = is_complete ? before->second.epoch : -1},
+            .previous_epoch = is_complete ? before->second.epoch : -1,
+            .heartbeat_interval = std::chrono::milliseconds(config_.heartbeat_interval_ms)},
         [this] { return half_.observer->applied_offset(); }, half_.observer->advanced());
     half_.forwarder = std::make_unique<metadata::Forwarder>(
         env_, *half_.link, config_.node_id, [this] { return half_.lifecycle->epoch(); });

@@ -40,6 +40,8 @@ struct NodeConfig {
   std::uint64_t queued_bytes_max = 256ull << 20;  // queued.max.request.bytes: of a shard, in memory
   std::size_t connections_max = 100'000;          // max.connections: of a shard
   std::int64_t shutdown_grace_ms = 5000;          // for requests under way when the node stops
+  std::int64_t heartbeat_interval_ms = 2000;      // broker.heartbeat.interval.ms
+  std::int64_t session_timeout_ms = 9000;         // broker.session.timeout.ms, of the controller
   rpc::ServerLimits server;
   storage::StoreLimits store;
   metadata::ConfigMap

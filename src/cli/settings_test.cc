@@ -164,6 +164,8 @@ TEST(Settings, WhatIsSetReachesTheNode) {
                                  "max.request.partition.size.limit=7",
                                  "queued.max.request.bytes=4096",
                                  "ottla.shutdown.grace.ms=8",
+                                 "broker.heartbeat.interval.ms=11",
+                                 "broker.session.timeout.ms=12",
                                  "socket.request.max.bytes=9999",
                                  "connections.max.idle.ms=123",
                                  "ottla.shards=2",
@@ -192,6 +194,8 @@ TEST(Settings, WhatIsSetReachesTheNode) {
   EXPECT_EQ(node.describe_partitions_max, 7);
   EXPECT_EQ(node.queued_bytes_max, 4096u);
   EXPECT_EQ(node.shutdown_grace_ms, 8);
+  EXPECT_EQ(node.heartbeat_interval_ms, 11);
+  EXPECT_EQ(node.session_timeout_ms, 12);
   EXPECT_EQ(node.server.frame_bytes_max, 9999u);
   EXPECT_EQ(node.server.idle_ms_max, 123);
   EXPECT_EQ(result->process.shards, 2u);
