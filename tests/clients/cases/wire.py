@@ -446,11 +446,10 @@ def case_fetch_waits_for_its_bytes(target):
         assert not connection.is_closed_by_peer(
             0.5
         ), "an answer, or the end, before min_bytes were there"
-        started = time.monotonic()
-        connection.socket.settimeout(15)
+        connection.socket.settimeout(15)  # less than its wait: the bytes must end it
         wire.produce(target.bootstrap, topic, 0, records.batch([b"x" * 200]))
         part = connection.read_answer(wire.FetchRequest, 11).responses[0].partitions[0]
-        assert time.monotonic() - started < 5 and part.high_watermark == 3
+        assert part.high_watermark == 3
 
 
 def case_list_offsets_of_what_is_not_there(target):

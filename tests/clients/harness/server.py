@@ -3,12 +3,14 @@
 Both are started as a user would start them, by their own command, on 127.0.0.1 and on a folder of
 their own. Cases get a Server and must not care which of the two it is."""
 
+import fcntl
 import os
 import pathlib
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
@@ -19,22 +21,38 @@ STOP_SECONDS_MAX = 30
 
 def free_port():
     """A port below the range of outgoing connections, free with its neighbour 1000 above (Kafka's
-    controller)."""
+    controller), and ours until this program ends: others that run beside it get other ones."""
     for candidate in range(20100 + os.getpid() % 5000, 31000):
+        claimed = []
         try:
             for port in (candidate, candidate + 1000):
+                claimed.append(claim(port))
                 with socket.socket() as probe:
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     probe.bind(("127.0.0.1", port))
-            if candidate not in free_port.given:
-                free_port.given.add(candidate)
-                return candidate
         except OSError:
+            for file in claimed:
+                file.close()
             continue
+        free_port.claimed += claimed
+        return candidate
     raise RuntimeError("no free port between 20100 and 31000")
 
 
-free_port.given = set()
+free_port.claimed = []
+
+
+def claim(port):
+    """A lock on a file of the port's name, of this user's tests; OSError if it is taken."""
+    folder = pathlib.Path(tempfile.gettempdir()) / f"ottla-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    file = open(folder / str(port), "w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+    return file
 
 
 class Server:
