@@ -424,18 +424,18 @@ io::Task<io::Result<>> ShardStore::drain_older_files() {
   co_return io::Result<>();
 }
 
-io::Task<> ShardStore::sync_worker(std::vector<std::shared_ptr<StoredLog>>& logs, std::size_t& next,
-                                   std::optional<io::Error>& error) {
+io::Task<> ShardStore::log_worker(LogWork work, std::vector<std::shared_ptr<StoredLog>>& logs,
+                                  std::size_t& next, std::optional<io::Error>& error) {
   while (next < logs.size() && !error) {
     const auto log = logs[next++];
-    auto synced = co_await log->sync();
-    if (!synced && !error) error = std::move(synced.error());
+    auto done = co_await ((*log).*work)();
+    if (!done && !error) error = std::move(done.error());
   }
 }
 
 // Writing shares one buffer and goes one by one; waiting for the disk is done together.
-io::Task<io::Result<>> ShardStore::sync_logs(std::vector<std::shared_ptr<StoredLog>> logs) {
-  const std::uint64_t before = counters_.segment_bytes;
+io::Task<io::Result<>> ShardStore::settle_and(LogWork work,
+                                              std::vector<std::shared_ptr<StoredLog>> logs) {
   for (const auto& log : logs) {
     auto settled = co_await log->settle();
     if (!settled) co_return settled;
@@ -444,10 +444,17 @@ io::Task<io::Result<>> ShardStore::sync_logs(std::vector<std::shared_ptr<StoredL
   std::size_t next = 0;
   io::TaskGroup group(env_.executor);
   for (std::size_t i = 0; i < std::min(kSyncsAtOnce, logs.size()); ++i) {
-    group.spawn(sync_worker(logs, next, error));
+    group.spawn(log_worker(work, logs, next, error));
   }
   co_await group.join();
   if (error) co_return std::unexpected(std::move(*error));
+  co_return io::Result<>();
+}
+
+io::Task<io::Result<>> ShardStore::sync_logs(std::vector<std::shared_ptr<StoredLog>> logs) {
+  const std::uint64_t before = counters_.segment_bytes;
+  auto synced = co_await settle_and(&StoredLog::sync, std::move(logs));
+  if (!synced) co_return synced;
   synced_bytes_ += counters_.segment_bytes - before;
   co_return io::Result<>();
 }
@@ -532,14 +539,11 @@ io::Task<io::Result<>> ShardStore::close_clean() {
   co_await stop();
   auto drained = co_await drain();
   if (!drained) co_return drained;
-  for (const auto& [id, log] : logs_) {
-    auto closed = co_await log->close_clean();
-    if (!closed) {
-      fence(closed.error());
-      co_return std::unexpected(std::move(closed.error()));
-    }
-  }
-  co_return io::Result<>();
+  std::vector<std::shared_ptr<StoredLog>> logs;
+  for (const auto& [id, log] : logs_) logs.push_back(log);
+  auto closed = co_await settle_and(&StoredLog::close_clean, std::move(logs));
+  if (!closed) fence(closed.error());
+  co_return closed;
 }
 
 std::vector<CheckpointEntry> ShardStore::checkpoint_entries() const {

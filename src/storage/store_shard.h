@@ -143,8 +143,10 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
   io::Task<io::Result<std::shared_ptr<StoredLog>>> create_one(NewPartition wanted);
   io::Task<> remove_directory(std::string path);
   io::Task<> clean_up(std::shared_ptr<StoredLog> log);
-  io::Task<> sync_worker(std::vector<std::shared_ptr<StoredLog>>& logs, std::size_t& next,
-                         std::optional<io::Error>& error);
+  using LogWork = io::Task<io::Result<>> (StoredLog::*)();
+  io::Task<> log_worker(LogWork work, std::vector<std::shared_ptr<StoredLog>>& logs,
+                        std::size_t& next, std::optional<io::Error>& error);
+  io::Task<io::Result<>> settle_and(LogWork work, std::vector<std::shared_ptr<StoredLog>> logs);
 
   io::Env& env_;
   std::string directory_;

@@ -177,6 +177,38 @@ TEST(StoreRoom, IsMadeHoweverManyPartitionsShareTheJournal) {
   }
 }
 
+// What each partition syncs at a clean stop is waited for together with the others'.
+io::Task<int> close_many(io::Env& env, int partitions, io::Duration& took) {
+  auto running = co_await start_folder(env, small_limits());
+  REQUIRE_OK(running);
+  for (int i = 0; i < partitions; ++i) {
+    auto log = co_await open_or_create(*running, "t", i, kTopicId, LogConfig());
+    REQUIRE_OK(log);
+    auto appended = co_await append_when_room(*running->store, **log, make_batch({}), {});
+    REQUIRE_OK(appended);
+  }
+  const io::Instant began = env.clock.now();
+  auto closed = co_await running->folder->close_clean({running->store}, 3);
+  REQUIRE_OK(closed);
+  took = env.clock.now() - began;
+  co_return 0;
+}
+
+TEST(StoreClose, WaitsForTheDiskForManyPartitionsTogether) {
+  io::sim::SwarmOptions swarm;
+  swarm.disk.delay = 10ms;
+  const auto seconds_for = [&](int partitions) {
+    World world({.seed = 1, .swarm = swarm});
+    Node& node = world.add_node("b1");
+    io::Duration took{};
+    node.start(1, [&](io::Env& env) { return close_many(env, partitions, took); });
+    EXPECT_TRUE(world.run_until([&] { return !node.is_running(); }, 600s));
+    EXPECT_EQ(node.exit_code(), 0);
+    return std::chrono::duration<double>(took).count();
+  };
+  EXPECT_LT(seconds_for(48), 8 * seconds_for(1));
+}
+
 constexpr std::uint64_t kWrittenBytes = 96ull << 20;
 
 io::Task<int> write_much(io::Env& env, std::uint64_t bytes) {
