@@ -24,9 +24,10 @@ enum class PlantedBug : std::uint8_t {
   journal_end_dropped,
   producers_not_restored,
   segment_border_skipped,
+  mark_room_not_kept,
 };
 
-inline constexpr std::array<std::string_view, 14> kPlantedBugNames = {
+inline constexpr std::array<std::string_view, 15> kPlantedBugNames = {
     "none",
     "acknowledged_before_sync",
     "journal_not_synced",
@@ -40,7 +41,8 @@ inline constexpr std::array<std::string_view, 14> kPlantedBugNames = {
     "segment_not_synced",
     "journal_end_dropped",
     "producers_not_restored",
-    "segment_border_skipped"};
+    "segment_border_skipped",
+    "mark_room_not_kept"};
 
 #ifdef OTTLA_PLANTED_BUGS
 namespace detail {

@@ -157,7 +157,9 @@ bool Journal::has_room(std::size_t body_bytes) {
   return !is_closing_ && is_room(body_bytes, reserved_bytes_);
 }
 
-bool Journal::has_room_for_own(std::size_t body_bytes) { return is_room(body_bytes, kMarkBytes); }
+bool Journal::has_room_for_own(std::size_t body_bytes) {
+  return is_room(body_bytes, is_planted(PlantedBug::mark_room_not_kept) ? 0 : kMarkBytes);
+}
 
 bool Journal::has_room_for_mark() { return is_room(0, 0); }
 
@@ -166,6 +168,7 @@ std::size_t Journal::reserved_bytes_max() const {
 }
 
 void Journal::reserve_for(std::size_t partitions) {
+  if (is_planted(PlantedBug::mark_room_not_kept)) return;
   reserved_bytes_ = std::clamp(kMarkBytes + partitions * kLastBlockBytes, kReservedBytesMin,
                                reserved_bytes_max());
 }

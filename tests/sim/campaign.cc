@@ -7,6 +7,7 @@
 
 #include "broker/node.h"
 #include "clients.h"
+#include "sower.h"
 #include "verify/checker.h"
 
 namespace ottla::sim_campaign {
@@ -21,7 +22,12 @@ constexpr io::Duration kFencedPatience = 60s;   // from a failed sync to the end
 constexpr io::Duration kFinalePatience = 600s;  // healed, everything must come to its end
 constexpr int kRestartsMax = 60;                // of a node that can't start while its disk fails
 
-broker::NodeConfig make_config(Prng& prng) {
+// Many partitions and a journal that they fill.
+constexpr double kCrowded = 0.15;
+constexpr std::int32_t kCrowdMax = 150;
+constexpr int kSowingsMax = 40;  // of a sower that nothing holds up, in a second
+
+broker::NodeConfig make_config(Prng& prng, bool is_crowded) {
   broker::NodeConfig config;
   config.listeners.push_back(
       {.name = "PLAINTEXT", .bind = {"", kPort}, .advertised = std::nullopt});
@@ -39,6 +45,10 @@ broker::NodeConfig make_config(Prng& prng) {
   store.drain_after_ms = static_cast<std::int64_t>(prng.between(20, 1000));
   store.checkpoint_interval_ms = static_cast<std::int64_t>(prng.between(50, 1000));
   store.open_files = prng.between(4, 64);
+  if (is_crowded) {
+    store.journal_files = static_cast<std::uint32_t>(prng.between(2, 4));
+    store.journal_file_bytes = (128u << 10) << prng.below(3);
+  }
   config.broker_configs.emplace("log.segment.bytes", fmt::to_string((16 << 10) << prng.below(4)));
   config.broker_configs.emplace("log.index.interval.bytes", fmt::to_string(512 << prng.below(4)));
   // clocks that are stepped apart by hours are not what a refused batch is to show
@@ -53,11 +63,16 @@ class Run {
         world_({.seed = seed, .swarm = io::sim::SwarmOptions::draw(seed), .trace_text = trace}),
         prng_(world_.prng("campaign")),
         broker_(world_.add_node(kBroker)),
-        config_(make_config(prng_)),
+        is_crowded_(prng_.chance(kCrowded)),
+        config_(make_config(prng_, is_crowded_)),
         shards_(1u << prng_.below(3)),
         record_(world_) {
     result_.seed = seed;
     broker_.disk().make_directories("data");
+    // Where the journal has no room for the last blocks of so many partitions, the log relies on
+    // the disk's care for whole sectors (keep_block in storage/store_log_files.cc).
+    if (is_crowded_)
+      broker_.disk().options().garbage_sector = broker_.disk().options().zero_sector = 0;
   }
 
   SeedResult run() {
@@ -116,7 +131,9 @@ class Run {
   // --- clients
 
   void start_clients() {
-    const auto partitions = static_cast<std::int32_t>(prng_.between(1, 4));
+    const auto partitions = static_cast<std::int32_t>(
+        is_crowded_ ? prng_.between(5, static_cast<std::uint64_t>(kCrowdMax))
+                    : prng_.between(1, 4));
     const bool churns = prng_.chance(0.4);
     const auto clients = prng_.between(1, 3);
     std::vector<ProducerPlan> producers;
@@ -133,7 +150,19 @@ class Run {
                            .patience = 1ms * prng_.between(1000, 20'000),
                            .seed = prng_.next()});
     }
-    record_.working = producers.size();
+    std::vector<SowerPlan> sowers;
+    for (std::uint64_t i = 0, count = is_crowded_ ? prng_.between(1, 2) : 0; i < count; ++i) {
+      sowers.push_back({.topic = kMainTopic,
+                        .partitions = partitions,
+                        .partitions_max = prng_.between(1, static_cast<std::uint64_t>(partitions)),
+                        .records_max = static_cast<std::int32_t>(prng_.between(1, 4)),
+                        .value_bytes_max = prng_.between(100, 2000),
+                        .pause = 1ms * prng_.between(1000 / kSowingsMax, 300),
+                        .timeout = 1ms * prng_.between(500, 4000),
+                        .patience = 1ms * prng_.between(1000, 20'000),
+                        .seed = prng_.next()});
+    }
+    record_.working = producers.size() + sowers.size();
     std::vector<PartitionIndex> all;
     for (PartitionIndex i = 0; i < partitions; ++i) all.push_back(i);
     std::vector<ConsumerPlan> consumers;
@@ -153,22 +182,36 @@ class Run {
         my_producers.push_back(producers[k]);
       for (std::size_t k = i; k < consumers.size(); k += clients)
         my_consumers.push_back(consumers[k]);
+      std::vector<SowerPlan> my_sowers;
+      for (std::size_t k = i; k < sowers.size(); k += clients) my_sowers.push_back(sowers[k]);
       io::sim::Node& node = world_.add_node(fmt::format("c{}", i));
       clients_.push_back(&node);
-      node.start(1, [this, i, my_producers, my_consumers](io::Env& env) {
-        return run_client(env, *this, i == 0, my_producers, my_consumers);
+      node.start(1, [this, i, my_producers, my_sowers, my_consumers](io::Env& env) {
+        return run_client(env, *this, i == 0, my_producers, my_sowers, my_consumers);
       });
     }
   }
 
   static io::Task<int> run_client(io::Env& env, Run& run, bool is_admin,
                                   std::vector<ProducerPlan> producers,
+                                  std::vector<SowerPlan> sowers,
                                   std::vector<ConsumerPlan> consumers) {
     io::TaskGroup tasks(env.executor);
     if (is_admin) tasks.spawn(administer(env, run.record_, run.admin_));
     for (auto& plan : producers) tasks.spawn(produce(env, run.record_, std::move(plan)));
+    for (auto& plan : sowers) tasks.spawn(sow(env, run.record_, std::move(plan)));
     for (auto& plan : consumers) tasks.spawn(consume(env, run.record_, std::move(plan)));
     co_await tasks.join();
+    co_return 0;
+  }
+
+  static io::Task<int> run_last_sower(io::Env& env, Run& run) {
+    co_await sow_once(env, run.record_,
+                      {.topic = kMainTopic,
+                       .partitions = run.admin_.partitions,
+                       .partitions_max = 50,
+                       .timeout = 20s,
+                       .seed = run.prng_.next()});
     co_return 0;
   }
 
@@ -274,6 +317,17 @@ class Run {
           fmt::format("{} producer(s) did not come to an end in a healed world", record_.working));
       return;
     }
+    // Whatever happened, a broker in a healed world takes writes: to each partition.
+    if (is_main_topic_there()) {
+      io::sim::Node& sower = world_.add_node("sower");
+      sower.start(1, [this](io::Env& env) { return run_last_sower(env, *this); });
+      live(kFinalePatience, [&] { return !sower.is_running(); });
+      if (!is_fine()) return;
+      if (sower.is_running()) {
+        found("a partition takes no writes in a healed world");
+        return;
+      }
+    }
     disk_failed_ = false;
     if (prng_.chance(0.7) && broker_.is_running()) {
       was_crashed_ = true;
@@ -293,6 +347,9 @@ class Run {
     else
       judge_exit();
   }
+
+  // The administrator may have ended before it was made.
+  bool is_main_topic_there() const { return record_.acknowledged > 0; }
 
   // --- judgement
 
@@ -351,6 +408,7 @@ class Run {
   io::sim::World world_;
   Prng prng_;
   io::sim::Node& broker_;
+  const bool is_crowded_;
   const broker::NodeConfig config_;
   const unsigned shards_;
   Record record_;

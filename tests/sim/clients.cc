@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 
-#include "rpc/client.h"
 #include "wire/compression.h"
 #include "wire/errors.h"
 #include "wire/messages/create_topics_request.h"
@@ -15,13 +14,10 @@
 #include "wire/messages/delete_topics_response.h"
 #include "wire/messages/fetch_request.h"
 #include "wire/messages/fetch_response.h"
-#include "wire/messages/init_producer_id_request.h"
-#include "wire/messages/init_producer_id_response.h"
-#include "wire/messages/metadata_request.h"
-#include "wire/messages/metadata_response.h"
 #include "wire/messages/produce_request.h"
 #include "wire/messages/produce_response.h"
 #include "wire/record.h"
+#include "wire_client.h"
 
 namespace ottla::sim_campaign {
 namespace {
@@ -32,62 +28,7 @@ using verify::Operation;
 using verify::Outcome;
 using wire::ErrorCode;
 
-constexpr std::int16_t kProduceVersion = 13, kFetchVersion = 13, kMetadataVersion = 12;
-constexpr std::int16_t kInitVersion = 4, kCreateVersion = 7, kDeleteVersion = 6;
-constexpr io::Duration kRetryPause = 150ms;
-constexpr std::size_t kValueBytes = 8;  // of a record's value, before its filling
-
-std::uint8_t filling(verify::Value value) { return static_cast<std::uint8_t>(value * 31 + 7); }
-
-// A connection that is made when it is needed.
-class Link {
- public:
-  Link(io::Env& env, io::Duration timeout) : env_(env), timeout_(timeout) {}
-
-  io::Task<bool> open() {
-    if (client_ && client_->is_open()) co_return true;
-    co_await close();
-    auto made = co_await rpc::Client::connect(env_, {kBroker, kPort}, "campaign");
-    if (made) client_ = std::move(*made);
-    co_return made.has_value();
-  }
-  io::Task<void> close() {
-    if (!client_) co_return;
-    co_await client_->close();
-    client_.reset();
-  }
-  bool is_open() const { return client_ && client_->is_open(); }
-
-  template <class Response, class Request>
-  io::Task<std::optional<Response>> call(Request request, std::int16_t version) {
-    if (!is_open()) co_return std::nullopt;
-    auto answer = co_await client_->call<Response>(std::move(request), version, timeout_);
-    if (!answer) co_return std::nullopt;
-    co_return std::move(*answer);
-  }
-
-  io::Task<std::optional<wire::MetadataResponse>> metadata() {
-    wire::MetadataRequest request;
-    request.topics.reset();
-    request.allow_auto_topic_creation = false;
-    return call<wire::MetadataResponse>(std::move(request), kMetadataVersion);
-  }
-  // Of a topic that is there and has a leader for all its partitions.
-  io::Task<std::optional<Uuid>> topic_id(std::string name) {
-    auto answer = co_await metadata();
-    if (!answer) co_return std::nullopt;
-    for (const auto& topic : answer->topics) {
-      if (topic.name == name && topic.error_code == 0 && !topic.partitions.empty())
-        co_return topic.topic_id;
-    }
-    co_return std::nullopt;
-  }
-
- private:
-  io::Env& env_;
-  const io::Duration timeout_;
-  std::unique_ptr<rpc::Client> client_;
-};
+constexpr std::int16_t kFetchVersion = 13, kCreateVersion = 7, kDeleteVersion = 6;
 
 class Producer {
  public:
@@ -134,16 +75,10 @@ class Producer {
       record_.key_of(*topic_, plan_.partition);
     }
     if (producer_id_ >= 0) co_return true;
-    wire::InitProducerIdRequest request;
-    request.transactional_id.reset();
-    request.transaction_timeout_ms = INT32_MAX;
-    auto answer =
-        co_await link_.call<wire::InitProducerIdResponse>(std::move(request), kInitVersion);
-    if (!answer || answer->error_code != 0) co_return false;
-    if (!record_.producer_ids.insert(answer->producer_id).second)
-      record_.violated(fmt::format("producer id {} was given twice", answer->producer_id));
-    producer_id_ = answer->producer_id;
-    epoch_ = answer->producer_epoch;
+    const auto identity = co_await new_producer(link_, record_);
+    if (!identity) co_return false;
+    producer_id_ = identity->id;
+    epoch_ = identity->epoch;
     next_sequence_ = 0;
     process_ = record_.next_process++;
     co_return true;
@@ -171,19 +106,9 @@ class Producer {
     Batch batch{.invoked_ns = record_.now_ns(), .begun = env_.clock.now()};
     const auto count =
         static_cast<std::int32_t>(prng_.between(1, static_cast<std::uint64_t>(plan_.records_max)));
-    wire::BatchOptions options{
-        .producer_id = producer_id_, .producer_epoch = epoch_, .base_sequence = next_sequence_};
-    if (prng_.chance(0.2)) options.codec = wire::Codec::lz4;
-    wire::RecordBatchBuilder builder(options);
-    for (std::int32_t i = 0; i < count; ++i) {
-      const verify::Value value = record_.next_value++;
-      Bytes bytes(kValueBytes + prng_.below(plan_.value_bytes_max), filling(value));
-      store_big<std::int64_t>(bytes.data(), value);
-      builder.append({.timestamp = env_.clock.wall_ms(), .value = ByteView(bytes)});
-      batch.values.push_back(value);
-    }
+    batch.bytes = make_records(record_, prng_, {producer_id_, epoch_}, next_sequence_, count,
+                               plan_.value_bytes_max, env_.clock.wall_ms(), batch.values);
     next_sequence_ = wire::sequence_plus(next_sequence_, count);
-    batch.bytes = builder.build().value();
     return batch;
   }
 

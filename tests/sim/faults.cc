@@ -21,6 +21,8 @@ std::string_view to_string(Fault fault) {
       return "slow network";
     case Fault::slow_disk:
       return "slow disk";
+    case Fault::slow_segments:
+      return "slow segments";
     case Fault::full_disk:
       return "full disk";
     case Fault::failing_sync:
@@ -54,6 +56,7 @@ std::uint64_t effect_of(Fault fault, io::sim::World& world, io::sim::Node& broke
     case Fault::slow_network:
       return network.messages;
     case Fault::slow_disk:
+    case Fault::slow_segments:
       return disk.stalls;
     case Fault::full_disk:
       return disk.no_space;
@@ -106,6 +109,11 @@ void begin_fault(Fault fault, io::sim::World& world, io::sim::Node& broker, io::
       disk.stall = 0.05;
       disk.stall_max = 1ms * prng.between(50, 2000);
       break;
+    case Fault::slow_segments:  // and a quick journal, which fills
+      disk.stall = 0.5;
+      disk.stall_max = 1ms * prng.between(50, 2000);
+      disk.stall_path = ".log";
+      break;
     case Fault::full_disk:
       disk.size_bytes = broker.disk().used_bytes() + prng.below(64 << 10);
       break;
@@ -135,6 +143,7 @@ void end_fault(Fault fault, io::sim::World& world, io::sim::Node& broker,
       world.network().heal();
       break;
     case Fault::slow_disk:
+    case Fault::slow_segments:
     case Fault::full_disk:
     case Fault::failing_sync:
     case Fault::failing_write:

@@ -19,13 +19,14 @@ enum class Fault : std::uint8_t {
   reset,
   slow_network,
   slow_disk,
+  slow_segments,
   full_disk,
   failing_sync,
   failing_write,
   clock_step,
   pause,
 };
-inline constexpr std::size_t kFaultCount = 12;
+inline constexpr std::size_t kFaultCount = 13;
 std::string_view to_string(Fault fault);
 
 struct FaultCount {

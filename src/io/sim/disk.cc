@@ -158,10 +158,10 @@ void SimDisk::recharge(Inode& file) {
   options_.size_bytes = limit;
 }
 
-Duration SimDisk::draw_delay(std::uint64_t size_bytes) {
+Duration SimDisk::draw_delay(std::string_view path, std::uint64_t size_bytes) {
   Duration delay = prng_.delay(options_.delay, options_.delay_tail);
   delay += std::chrono::microseconds(size_bytes / kBytesPerMicrosecond);
-  if (prng_.chance(options_.stall)) {
+  if (path.ends_with(options_.stall_path) && prng_.chance(options_.stall)) {
     ++counters_.stalls;
     delay += Duration(static_cast<std::int64_t>(
         prng_.below(static_cast<std::uint64_t>(options_.stall_max.count()))));

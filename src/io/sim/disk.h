@@ -195,7 +195,7 @@ class SimDisk {
   Result<std::size_t> do_read(Inode& file, const std::string& path, std::uint64_t position,
                               MutableByteView into);
 
-  Duration draw_delay(std::uint64_t size_bytes);
+  Duration draw_delay(std::string_view path, std::uint64_t size_bytes);
 
   World& world_;
   const std::uint32_t node_;

@@ -67,7 +67,7 @@ void DiskOperation::await_suspend(std::coroutine_handle<> waiter) {
                       subject_.size_bytes, subject_.path, subject_.bytes);
   check_overlap();
   disk_.in_flight_.push_back(*this);
-  shard_.world().plan_in(*this, disk_.draw_delay(subject_.size_bytes));
+  shard_.world().plan_in(*this, disk_.draw_delay(subject_.path, subject_.size_bytes));
 }
 
 std::optional<ErrorKind> DiskOperation::draw_error() {

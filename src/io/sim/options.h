@@ -37,6 +37,7 @@ struct DiskOptions {
   double delay_tail = 0;
   double stall = 0;  // chance that an operation takes up to stall_max
   Duration stall_max = 5s;
+  std::string stall_path;  // ... if its path ends so
   double read_error = 0;   // EIO
   double write_error = 0;  // EIO, a part may have been written
   double sync_error = 0;   // EIO, the pages become clean without being durable
