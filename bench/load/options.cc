@@ -11,11 +11,12 @@ namespace ottla::load {
 namespace {
 
 [[noreturn]] void usage(const char* what, std::string_view which) {
-  std::fprintf(stderr,
-               "ottla-load: %s %.*s\n"
-               "usage: ottla-load produce|fetch|first-ack|delete|null-broker --port N [--topic T] ...\n"
-               "The options are listed in bench/load/options.h.\n",
-               what, static_cast<int>(which.size()), which.data());
+  std::fprintf(
+      stderr,
+      "ottla-load: %s %.*s\n"
+      "usage: ottla-load produce|fetch|first-ack|delete|null-broker --port N [--topic T] ...\n"
+      "The options are listed in bench/load/options.h.\n",
+      what, static_cast<int>(which.size()), which.data());
   std::exit(2);
 }
 
