@@ -25,9 +25,11 @@ enum class PlantedBug : std::uint8_t {
   producers_not_restored,
   segment_border_skipped,
   mark_room_not_kept,
+  old_epoch_accepted,
+  deletion_not_journaled,
 };
 
-inline constexpr std::array<std::string_view, 15> kPlantedBugNames = {
+inline constexpr std::array<std::string_view, 17> kPlantedBugNames = {
     "none",
     "acknowledged_before_sync",
     "journal_not_synced",
@@ -42,7 +44,9 @@ inline constexpr std::array<std::string_view, 15> kPlantedBugNames = {
     "journal_end_dropped",
     "producers_not_restored",
     "segment_border_skipped",
-    "mark_room_not_kept"};
+    "mark_room_not_kept",
+    "old_epoch_accepted",
+    "deletion_not_journaled"};
 
 #ifdef OTTLA_PLANTED_BUGS
 namespace detail {

@@ -7,6 +7,7 @@
 
 #include "broker/node.h"
 #include "clients.h"
+#include "shouter.h"
 #include "sower.h"
 #include "verify/checker.h"
 
@@ -17,7 +18,8 @@ using namespace std::chrono_literals;
 using io::sim::CrashKind;
 using io::sim::Prng;
 
-constexpr io::Duration kStopPatience = 120s;    // a clean stop with a slow disk
+constexpr io::Duration kStopPatience = 120s;  // a clean stop with a slow disk
+constexpr io::Duration kCrowdedStopPatience = 600s;
 constexpr io::Duration kFencedPatience = 60s;   // from a failed sync to the end of the process
 constexpr io::Duration kFinalePatience = 600s;  // healed, everything must come to its end
 constexpr int kRestartsMax = 60;                // of a node that can't start while its disk fails
@@ -45,6 +47,8 @@ broker::NodeConfig make_config(Prng& prng, bool is_crowded) {
   store.drain_after_ms = static_cast<std::int64_t>(prng.between(20, 1000));
   store.checkpoint_interval_ms = static_cast<std::int64_t>(prng.between(50, 1000));
   store.open_files = prng.between(4, 64);
+  config.heartbeat_interval_ms = static_cast<std::int64_t>(prng.between(100, 3000));
+  config.session_timeout_ms = config.heartbeat_interval_ms * prng.between(2, 5);
   if (is_crowded) {
     store.journal_files = static_cast<std::uint32_t>(prng.between(2, 4));
     store.journal_file_bytes = (128u << 10) << prng.below(3);
@@ -142,6 +146,7 @@ class Run {
       producers.push_back({.topic = is_churn ? kChurnTopic : kMainTopic,
                            .partition = static_cast<PartitionIndex>(
                                prng_.below(is_churn ? 2 : static_cast<unsigned>(partitions))),
+                           .acks = static_cast<std::int16_t>(prng_.chance(0.25) ? 1 : -1),
                            .in_flight_max = prng_.between(1, 5),
                            .records_max = static_cast<std::int32_t>(prng_.between(1, 20)),
                            .value_bytes_max = prng_.between(1, 800),
@@ -162,6 +167,15 @@ class Run {
                         .patience = 1ms * prng_.between(1000, 20'000),
                         .seed = prng_.next()});
     }
+    std::vector<ShouterPlan> shouters;
+    if (prng_.chance(0.25)) {
+      const bool is_churn = churns && prng_.chance(0.5);
+      shouters.push_back({.topic = is_churn ? kChurnTopic : kMainTopic,
+                          .partition = static_cast<PartitionIndex>(
+                              prng_.below(is_churn ? 2 : static_cast<unsigned>(partitions))),
+                          .pause = 1ms * prng_.between(5, 300),
+                          .seed = prng_.next()});
+    }
     record_.working = producers.size() + sowers.size();
     std::vector<PartitionIndex> all;
     for (PartitionIndex i = 0; i < partitions; ++i) all.push_back(i);
@@ -170,6 +184,7 @@ class Run {
       consumers.push_back({.topic = churns && i == 1 ? kChurnTopic : kMainTopic,
                            .partitions = churns && i == 1 ? std::vector<PartitionIndex>{0, 1} : all,
                            .uses_session = prng_.chance(0.5),
+                           .keeps_session = prng_.chance(0.5),
                            .partition_bytes_max = 1 << prng_.between(8, 17),
                            .timeout = 1ms * prng_.between(1000, 5000),
                            .seed = prng_.next()});
@@ -184,22 +199,25 @@ class Run {
         my_consumers.push_back(consumers[k]);
       std::vector<SowerPlan> my_sowers;
       for (std::size_t k = i; k < sowers.size(); k += clients) my_sowers.push_back(sowers[k]);
+      std::vector<ShouterPlan> my_shouters;
+      for (std::size_t k = i; k < shouters.size(); k += clients) my_shouters.push_back(shouters[k]);
       io::sim::Node& node = world_.add_node(fmt::format("c{}", i));
       clients_.push_back(&node);
-      node.start(1, [this, i, my_producers, my_sowers, my_consumers](io::Env& env) {
-        return run_client(env, *this, i == 0, my_producers, my_sowers, my_consumers);
+      node.start(1, [this, i, my_producers, my_sowers, my_shouters, my_consumers](io::Env& env) {
+        return run_client(env, *this, i == 0, my_producers, my_sowers, my_shouters, my_consumers);
       });
     }
   }
 
   static io::Task<int> run_client(io::Env& env, Run& run, bool is_admin,
                                   std::vector<ProducerPlan> producers,
-                                  std::vector<SowerPlan> sowers,
+                                  std::vector<SowerPlan> sowers, std::vector<ShouterPlan> shouters,
                                   std::vector<ConsumerPlan> consumers) {
     io::TaskGroup tasks(env.executor);
     if (is_admin) tasks.spawn(administer(env, run.record_, run.admin_));
     for (auto& plan : producers) tasks.spawn(produce(env, run.record_, std::move(plan)));
     for (auto& plan : sowers) tasks.spawn(sow(env, run.record_, std::move(plan)));
+    for (auto& plan : shouters) tasks.spawn(shout(env, run.record_, std::move(plan)));
     for (auto& plan : consumers) tasks.spawn(consume(env, run.record_, std::move(plan)));
     co_await tasks.join();
     co_return 0;
@@ -233,8 +251,17 @@ class Run {
       live(1ms * prng_.between(100, 2000));
       live(60s, [this] { return is_ready_ && record_.in_flight > 0; });
       if (!is_ready_ || !broker_.is_running() || !is_fine()) continue;
-      strike(kinds[prng_.below(kinds.size())]);
+      const Fault fault = kinds[prng_.below(kinds.size())];
+      if (admin_.churns && prng_.chance(0.3)) await_admin();
+      if (!is_ready_ || !broker_.is_running() || !is_fine()) continue;
+      strike(fault);
     }
+  }
+
+  // Until a topic is being made or deleted, and a little further.
+  void await_admin() {
+    live(5s, [this] { return record_.creating + record_.deleting > 0; });
+    live(broker_.disk().options().delay * prng_.below(30));
   }
 
   void strike(Fault fault) {
@@ -252,9 +279,11 @@ class Run {
     is_stopping_ = fault == Fault::clean_stop;
     disk_failed_ = disk_failed_ || breaks_disk;
     if (trace_) fmt::print(trace_, "# {} ms: {}\n", world_.now().ns / 1'000'000, to_string(fault));
+    if (was_crashed_ && record_.creating > 0) record_.reached(Mark::crash_in_creation);
+    if (was_crashed_ && record_.deleting > 0) record_.reached(Mark::crash_in_deletion);
     begin_fault(fault, world_, broker_, prng_);
     if (is_stopping_) {
-      live(kStopPatience, [&] { return broker_.starts() > starts; });
+      live(stop_patience(), [&] { return broker_.starts() > starts; });
       if (broker_.starts() == starts) found("a clean stop did not end");
       ++count.felt;
       return;
@@ -342,11 +371,13 @@ class Run {
     if (reader.is_running()) found("the last reader did not come to the end");
     is_stopping_ = true;
     broker_.stop();
-    if (!world_.run_until([this] { return !broker_.is_running(); }, kStopPatience))
+    if (!world_.run_until([this] { return !broker_.is_running(); }, stop_patience()))
       found("the last clean stop did not end");
     else
       judge_exit();
   }
+
+  io::Duration stop_patience() const { return is_crowded_ ? kCrowdedStopPatience : kStopPatience; }
 
   // The administrator may have ended before it was made.
   bool is_main_topic_there() const { return record_.acknowledged > 0; }
@@ -364,6 +395,8 @@ class Run {
     if (!world_.failure().empty()) result_.findings.push_back("world: " + world_.failure());
     for (auto& violation : record_.violations) result_.findings.push_back(std::move(violation));
     forget_deleted();
+    count_unanswered();
+    result_.marks = record_.marks;
     result_.operations = record_.history.size();
     result_.acknowledged = record_.acknowledged;
     // without the last reads the history says nothing
@@ -377,6 +410,18 @@ class Run {
       if (count.planned > 0 && count.felt == 0) result_.is_valid = false;
     }
     if (result_.acknowledged == 0) result_.is_valid = false;
+  }
+
+  void count_unanswered() {
+    std::set<verify::Value> seen;
+    for (const auto& operation : record_.history) {
+      for (const auto& [key, values] : operation.polls) {
+        for (const verify::Seen& one : values) {
+          if (record_.unanswered.contains(one.value)) seen.insert(one.value);
+        }
+      }
+    }
+    record_.reached(Mark::unanswered_read, seen.size());
   }
 
   void forget_deleted() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "faults.h"
+#include "marks.h"
 
 namespace ottla::sim_campaign {
 
@@ -15,6 +16,7 @@ struct SeedResult {
   std::uint64_t seed = 0;
   std::vector<std::string> findings;  // empty: every promise was kept
   FaultCounts faults{};
+  MarkCounts marks{};
   bool is_valid = true;  // every kind of fault that was planned was felt
   std::size_t operations = 0;
   std::size_t acknowledged = 0;  // records

@@ -18,6 +18,8 @@ using namespace ottla::sim_campaign;
 // Of the seeds; beyond that the campaign proves too little to be called green.
 constexpr double kInvalidShareMax = 0.34;
 constexpr std::size_t kFindingsShown = 6;
+// So many must come across every mark.
+constexpr std::size_t kMarkedSeeds = 300;
 
 struct Arguments {
   std::uint64_t first = 1;
@@ -31,6 +33,7 @@ struct Arguments {
 struct Sums {
   std::vector<double> cpu_seconds;
   FaultCounts faults{};
+  MarkCounts marks{};
   std::uint64_t operations = 0, acknowledged = 0, starts = 0;
   std::uint64_t invalid = 0, failed = 0, repeated = 0;
 
@@ -40,6 +43,7 @@ struct Sums {
     acknowledged += result.acknowledged;
     starts += result.starts;
     invalid += !result.is_valid;
+    for (std::size_t i = 0; i < marks.size(); ++i) marks[i] += result.marks[i];
     for (std::size_t i = 0; i < kFaultCount; ++i) {
       faults[i].planned += result.faults[i].planned;
       faults[i].felt += result.faults[i].felt;
@@ -104,6 +108,9 @@ void print_sums(Sums& sums) {
     fmt::print(" {} {}/{}", to_string(static_cast<Fault>(i)), sums.faults[i].felt,
                sums.faults[i].planned);
   }
+  fmt::print("\nreached:");
+  for (std::size_t i = 0; i < sums.marks.size(); ++i)
+    fmt::print("{} {} {}", i > 0 ? "," : "", kMarkNames[i], sums.marks[i]);
   fmt::print("\nCPU a seed: median {:.2f} s, most {:.2f} s; {} seed(s) with findings\n",
              sums.cpu_seconds[count / 2], sums.cpu_seconds.back(), sums.failed);
 }
@@ -135,9 +142,12 @@ int main(int count, char** values) {
   }
   if (sums.cpu_seconds.empty()) return 2;
   print_sums(sums);
+  const auto missed = std::ranges::find(sums.marks, 0u);
+  const bool is_blind = sums.cpu_seconds.size() >= kMarkedSeeds && missed != sums.marks.end();
+  if (is_blind) fmt::print("never reached: {}\n", kMarkNames[missed - sums.marks.begin()]);
   const bool is_proof = static_cast<double>(sums.invalid) <=
                             kInvalidShareMax * static_cast<double>(sums.cpu_seconds.size()) ||
                         arguments.seeds == 1;
   if (!is_proof) fmt::print("too many invalid seeds\n");
-  return sums.failed == 0 && is_proof ? 0 : 1;
+  return sums.failed == 0 && is_proof && !is_blind ? 0 : 1;
 }

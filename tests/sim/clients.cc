@@ -112,17 +112,35 @@ class Producer {
     return batch;
   }
 
-  static io::Task<void> send(Producer& self, std::size_t number) {
+  wire::ProduceRequest request_of(Slice batch) const {
     wire::ProduceRequest request;
-    request.acks = -1;
-    request.timeout_ms = static_cast<std::int32_t>(self.plan_.timeout / 1ms);
+    request.acks = plan_.acks;
+    request.timeout_ms = static_cast<std::int32_t>(plan_.timeout / 1ms);
     wire::ProduceRequest::TopicProduceData topic;
-    topic.topic_id = *self.topic_;
+    topic.topic_id = *topic_;
     wire::ProduceRequest::PartitionProduceData data;
-    data.index = self.plan_.partition;
-    data.records = wire::Records(self.batches_[number - self.first_].bytes);
+    data.index = plan_.partition;
+    data.records = wire::Records(std::move(batch));
     topic.partition_data.push_back(std::move(data));
     request.topic_data.push_back(std::move(topic));
+    return request;
+  }
+
+  // What was left behind with the last epoch, after the new one has written: it must be refused.
+  static io::Task<void> haunt(Producer& self, Slice batch) {
+    auto answer = co_await self.link_.call<wire::ProduceResponse>(self.request_of(std::move(batch)),
+                                                                  kProduceVersion);
+    if (!answer || answer->responses.empty() || answer->responses[0].partition_responses.empty())
+      co_return;
+    self.record_.reached(Mark::old_epoch_sent);
+    if (answer->responses[0].partition_responses[0].error_code != 0) co_return;
+    self.record_.violated(fmt::format(
+        "producer {} (id {}): a batch of an epoch before {}, which has written, was accepted",
+        self.process_, self.producer_id_, self.epoch_));
+  }
+
+  static io::Task<void> send(Producer& self, std::size_t number) {
+    auto request = self.request_of(self.batches_[number - self.first_].bytes);
     ++self.record_.in_flight;
     auto answer =
         co_await self.link_.call<wire::ProduceResponse>(std::move(request), kProduceVersion);
@@ -141,7 +159,9 @@ class Producer {
     const auto& result = answer->responses[0].partition_responses[0];
     const auto code = static_cast<ErrorCode>(result.error_code);
     if (code == ErrorCode::none || code == ErrorCode::duplicate_sequence_number) {
-      batch.acknowledged = true;
+      batch.acknowledged = was_ever_acknowledged_ = true;
+      if (plan_.acks == 1) record_.reached(Mark::leader_acks);
+      if (left_behind_) calls_.spawn(haunt(*this, *std::exchange(left_behind_, std::nullopt)));
       if (code == ErrorCode::none) batch.base_offset = result.base_offset;
       settle();
       return;
@@ -151,12 +171,21 @@ class Producer {
       topic_is_gone_ = true;
       return;
     }
-    if (wire::is_retriable(code) && code != ErrorCode::out_of_order_sequence_number) return;
+    if (wire::is_retriable(code) && code != ErrorCode::out_of_order_sequence_number) {
+      first_may_be_overtaken_ = first_may_be_overtaken_ || !was_ever_acknowledged_;
+      return;
+    }
     const bool is_first = std::ranges::all_of(
         batches_.begin(), batches_.begin() + static_cast<std::ptrdiff_t>(number - first_),
         [](const Batch& earlier) { return earlier.acknowledged; });
     // behind one that was refused, a later sequence is out of order, and right so
     if (code == ErrorCode::out_of_order_sequence_number && !is_first) return;
+    // As in Kafka, a producer that a partition does not know may begin with any sequence: where its
+    // first batch was told to try again (no leader yet), the next one may have been the first.
+    if (code == ErrorCode::out_of_order_sequence_number && first_may_be_overtaken_) {
+      refused_for_good_ = true;
+      return;
+    }
     record_.violated(fmt::format(
         "producer {} (id {}): the batch of value {} was refused with error {}, though all before "
         "it were acknowledged",
@@ -190,17 +219,29 @@ class Producer {
     record_.history.push_back(std::move(operation));
   }
 
-  // What is under way has an unknown outcome; whoever comes now is another producer.
+  // What is under way has an unknown outcome. Whoever comes now is another producer, or the same
+  // one under its next epoch, which nothing of the old one may follow.
   void give_up() {
     settle();
+    const bool is_raised =
+        !refused_for_good_ && !topic_is_gone_ && epoch_ < INT16_MAX && prng_.chance(0.5);
     for (const Batch& batch : batches_) {
       // One that is acknowledged behind one that is not: it happened, and the order is known.
       finish(batch, batch.acknowledged ? Outcome::ok : Outcome::info);
     }
+    left_behind_.reset();
+    if (is_raised && !batches_.empty()) left_behind_ = batches_.back().bytes;
     first_ += batches_.size();
     batches_.clear();
+    if (is_raised) {
+      ++epoch_;
+      next_sequence_ = 0;
+      record_.reached(Mark::epoch_raised);
+      return;
+    }
     producer_id_ = -1;
     topic_.reset();
+    was_ever_acknowledged_ = first_may_be_overtaken_ = false;
     refused_for_good_ = topic_is_gone_ = false;
   }
 
@@ -218,6 +259,9 @@ class Producer {
   verify::Process process_ = 0;
   std::deque<Batch> batches_;  // under way, by sequence
   std::size_t first_ = 0;      // number of the first of them
+  std::optional<Slice> left_behind_;
+  bool was_ever_acknowledged_ = false;  // of this producer id
+  bool first_may_be_overtaken_ = false;
   bool is_broken_ = false;
   bool refused_for_good_ = false;
   bool topic_is_gone_ = false;
@@ -261,7 +305,22 @@ class Reader {
   io::Task<bool> poll() {
     const std::int64_t invoked_ns = record_.now_ns();
     auto answer = co_await link_.call<wire::FetchResponse>(make_request(), kFetchVersion);
+    const bool goes_on = std::exchange(is_reconnected_, false) && session_.epoch > 0;
+    if (!answer && plan_.keeps_session) {
+      // What the lost request told may be known there or not.
+      for (auto& [index, position] : positions_) position.told = -1;
+      is_reconnected_ = true;
+      co_return false;
+    }
+    if (goes_on) {
+      record_.reached(answer && answer->error_code == 0 ? Mark::session_went_on
+                                                        : Mark::session_refused);
+    }
     if (!answer || answer->error_code != 0) {
+      const auto code = static_cast<ErrorCode>(answer ? answer->error_code : 0);
+      if (goes_on && code != ErrorCode::fetch_session_id_not_found &&
+          code != ErrorCode::invalid_fetch_session_epoch && !wire::is_retriable(code))
+        record_.violated(fmt::format("a kept session: error {}", static_cast<int>(code)));
       session_ = {};
       co_return false;
     }
@@ -393,6 +452,7 @@ class Reader {
   verify::Process process_ = 0;
   std::map<PartitionIndex, Position> positions_;
   Session session_;
+  bool is_reconnected_ = false;
 };
 
 class Administrator {
@@ -420,8 +480,10 @@ class Administrator {
         topic.num_partitions = partitions;
         topic.replication_factor = 1;
         request.topics.push_back(std::move(topic));
+        ++record_.creating;
         auto answer =
             co_await link_.call<wire::CreateTopicsResponse>(std::move(request), kCreateVersion);
+        --record_.creating;
         if (answer && !answer->topics.empty()) {
           const auto code = static_cast<ErrorCode>(answer->topics[0].error_code);
           if (code == ErrorCode::none || code == ErrorCode::topic_already_exists) co_return;
@@ -439,7 +501,9 @@ class Administrator {
     wire::DeleteTopicsRequest request;
     request.topics.push_back({.name = std::nullopt, .topic_id = *id});
     request.timeout_ms = 3000;
+    ++record_.deleting;
     (void)co_await link_.call<wire::DeleteTopicsResponse>(std::move(request), kDeleteVersion);
+    --record_.deleting;
   }
 
   io::Env& env_;

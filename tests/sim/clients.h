@@ -12,6 +12,7 @@
 
 #include "base/ids.h"
 #include "io/sim/world.h"
+#include "marks.h"
 #include "verify/history.h"
 
 namespace ottla::sim_campaign {
@@ -28,21 +29,28 @@ struct Record {
   std::set<Uuid> deleted;               // topics that somebody tried to delete: not judged
   std::set<ProducerId> producer_ids;    // each may be given once
   std::vector<std::string> violations;  // promises that the history can't show
+  std::set<verify::Value> unanswered;   // sent with acks=0
+  MarkCounts marks{};
   verify::Value next_value = 1;
   verify::Process next_process = 1;
-  bool finishing = false;        // no new work; what is under way comes to its end
-  std::size_t in_flight = 0;     // produce requests
-  std::size_t acknowledged = 0;  // records
-  std::size_t working = 0;       // producers that have not ended
+  bool finishing = false;                  // no new work; what is under way comes to its end
+  std::size_t in_flight = 0;               // produce requests
+  std::size_t acknowledged = 0;            // records
+  std::size_t working = 0;                 // producers that have not ended
+  std::size_t creating = 0, deleting = 0;  // topics, under way
 
   verify::Key key_of(const Uuid& topic, PartitionIndex partition);
   void violated(std::string what);
+  void reached(Mark mark, std::uint64_t times = 1) {
+    marks[static_cast<std::size_t>(mark)] += times;
+  }
   std::int64_t now_ns() const { return world.now().ns; }
 };
 
 struct ProducerPlan {
   std::string topic;
   PartitionIndex partition = 0;
+  std::int16_t acks = -1;
   std::size_t in_flight_max = 5;
   std::int32_t records_max = 20;  // of a batch
   std::size_t value_bytes_max = 400;
@@ -56,6 +64,7 @@ struct ConsumerPlan {
   std::string topic;
   std::vector<PartitionIndex> partitions;
   bool uses_session = false;
+  bool keeps_session = false;  // tries to go on with it on its next connection
   std::int32_t partition_bytes_max = 1 << 16;
   io::Duration timeout = {};
   std::uint64_t seed = 0;

@@ -126,6 +126,7 @@ class Sower {
       topic.partition_data.push_back(std::move(data));
     }
     const std::size_t sent = topic.partition_data.size();
+    if (sent >= 50) record_.reached(Mark::many_in_one_request);
     request.topic_data.push_back(std::move(topic));
     ++record_.in_flight;
     auto answer = co_await link_.call<wire::ProduceResponse>(std::move(request), kProduceVersion);

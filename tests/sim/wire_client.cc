@@ -17,7 +17,7 @@ constexpr std::int16_t kMetadataVersion = 12, kInitVersion = 4;
 io::Task<bool> Link::open() {
   if (client_ && client_->is_open()) co_return true;
   co_await close();
-  auto made = co_await rpc::Client::connect(env_, {kBroker, kPort}, "campaign");
+  auto made = co_await rpc::Client::connect(env_, {kBroker, kPort}, kClientId);
   if (made) client_ = std::move(*made);
   co_return made.has_value();
 }

@@ -13,6 +13,7 @@
 
 namespace ottla::sim_campaign {
 
+inline constexpr const char* kClientId = "campaign";
 inline constexpr std::int16_t kProduceVersion = 13;
 inline constexpr io::Duration kRetryPause = std::chrono::milliseconds(150);
 inline constexpr std::size_t kValueBytes = 8;  // of a record's value, before its filling
@@ -35,6 +36,14 @@ class Link {
     auto answer = co_await client_->call<Response>(std::move(request), version, timeout_);
     if (!answer) co_return std::nullopt;
     co_return std::move(*answer);
+  }
+
+  // A request that gets no answer; nobody hears whether it went.
+  template <class Request>
+  io::Task<void> send_only(Request request, std::int16_t version) {
+    if (!is_open()) co_return;
+    auto frame = wire::request_frame(client_->next_correlation(), kClientId, request, version);
+    if (frame) (void)co_await client_->send_only(std::move(*frame));
   }
 
   io::Task<std::optional<wire::MetadataResponse>> metadata();
