@@ -138,10 +138,16 @@ io::Task<io::Result<>> ShardFolder::read_checkpoints() {
   };
   auto points =
       co_await read_small_file(env_.disk, path(kRecoveryPointFile), kCheckpointFileBytesMax);
+  if (!points && points.error().kind != io::ErrorKind::not_found) {
+    co_return std::unexpected(std::move(points.error()));
+  }
   if (points && !read(*points, recovery_points_)) {
     env_.logger.warning("{} can't be read; all segments are verified", path(kRecoveryPointFile));
   }
   auto starts = co_await read_small_file(env_.disk, path(kLogStartFile), kCheckpointFileBytesMax);
+  if (!starts && starts.error().kind != io::ErrorKind::not_found) {
+    co_return std::unexpected(std::move(starts.error()));
+  }
   if (starts && !read(*starts, log_starts_)) {
     co_return refusal(fmt::format(
         "{} can't be read; without it deleted records would come back. Restore or remove it",
@@ -401,6 +407,7 @@ io::Task<io::Result<std::shared_ptr<Store>>> ShardFolder::open_store(io::Env& th
 
 std::vector<TopicIdPartition> ShardFolder::found() const {
   std::vector<TopicIdPartition> ids;
+  ids.reserve(found_.size());
   for (const auto& [id, partition] : found_) ids.push_back(id);
   return ids;
 }
@@ -464,6 +471,7 @@ io::Task<io::Result<>> close_store(std::shared_ptr<Store> store) {
 io::Task<io::Result<>> ShardFolder::write_checkpoints(
     const std::vector<std::shared_ptr<Store>>& stores) {
   std::vector<std::vector<CheckpointEntry>> by_shard;
+  by_shard.reserve(stores.size());
   for (unsigned shard = 0; shard < stores.size(); ++shard) {
     by_shard.push_back(co_await io::call_on<std::vector<CheckpointEntry>>(
         env_, shard, [store = stores[shard]] { return entries_of(store); }));

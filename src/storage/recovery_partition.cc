@@ -196,6 +196,7 @@ io::Task<io::Result<>> Loader::finish_interrupted_work() {
       Offset next = name->offset;
       while (true) {
         auto batch = co_await batches.next_header();
+        if (!batch && !batch.error().is_damage()) co_return std::unexpected(batch.error().io);
         if (!batch || !*batch) break;
         next = (*batch)->header.next_offset();
       }
@@ -299,6 +300,7 @@ io::Task<io::Result<>> Loader::load_epochs() {
     FileBatches batches(*file, 0, bytes);
     while (true) {
       auto batch = co_await batches.next_header();
+      if (!batch && !batch.error().is_damage()) co_return std::unexpected(batch.error().io);
       if (!batch || !*batch) break;
       const wire::BatchHeader& header = (*batch)->header;
       if (header.leader_epoch >= 0) {
@@ -683,6 +685,7 @@ io::Task<io::Result<>> Loader::compare_with_journal() {
     std::array<std::uint64_t, 2> places{*position, *position};
     while (next < batches.size() && batches[next].base_offset < facts.next_offset) {
       auto stored = co_await walk.next_header();
+      if (!stored && !stored.error().is_damage()) co_return std::unexpected(stored.error().io);
       const JournaledBatch& batch = batches[next];
       if (!stored || !*stored) {
         auto restored = co_await restore_rotten(facts.base_offset, places, batch);

@@ -1,4 +1,7 @@
 // What the log does when the disk fails, fills, or lies.
+#include <cctype>
+
+#include "storage/producer_snapshot.h"
 #include "storage/store_test_support.h"
 
 namespace ottla::storage {
@@ -6,7 +9,6 @@ namespace {
 
 using namespace testing;
 using io::ErrorKind;
-using io::sim::CrashKind;
 using io::sim::Node;
 using io::sim::OperationKind;
 using io::sim::World;
@@ -259,6 +261,154 @@ TEST_F(StoreFaultTest, AFlippedBitInTheJournalIsNoticed) {
   }
   EXPECT_GT(flips, 50);
 }
+
+// What a start shows of a partition.
+struct Shown {
+  Offset log_start = -1;
+  Offset end = -1;
+  std::vector<EpochEntry> epochs;
+  Bytes producers;
+  std::vector<SeenBatch> batches;
+  bool knows_older_batch = false;  // when it is sent again
+};
+
+struct Start {
+  bool reads_fail = false;  // while the folder is recovered
+  bool was_refused = false;
+  bool was_noticed = false;
+  Shown shown;
+};
+
+io::Task<int> start_and_show(io::Env& env, Start& start) {
+  start.reads_fail = true;
+  auto running = co_await start_folder(env, small_limits());
+  start.reads_fail = false;
+  if (!running) {
+    start.was_refused = true;
+    co_return 0;
+  }
+  const RecoveryReport& report = running->folder->report();
+  start.was_noticed = !report.damages.empty();
+  auto log = co_await open_or_create(*running, "t", 0, kTopicId, small_config());
+  REQUIRE_OK(log);
+  start.shown.log_start = (*log)->log_start_offset();
+  start.shown.end = (*log)->durable_end_offset();
+  start.shown.epochs = (*log)->epochs().entries();
+  start.shown.producers = snapshot_of((*log)->producers()).snapshot;
+  auto seen = co_await read_all(**log, start.shown.log_start);
+  REQUIRE_OK(seen);
+  start.shown.batches = std::move(*seen);
+  const auto again =
+      append(**log, make_batch({.producer_id = 5, .producer_epoch = 0, .base_sequence = 147}));
+  start.shown.knows_older_batch = again && again->is_duplicate;
+  co_return 0;
+}
+
+// Three segments, a deletion, several epochs and a producer; with or without a clean stop.
+io::Task<int> live_varied(io::Env& env, bool ends_clean) {
+  auto opened = co_await start_and_open(env);
+  REQUIRE_OK(opened);
+  auto& [running, log] = *opened;
+  env.executor.spawn(keep_checkpoints(running));
+  for (int i = 0; i < 150; ++i) {
+    auto appended = co_await append_when_room(
+        *running.store, *log,
+        make_batch({.producer_id = 5, .producer_epoch = 0, .base_sequence = i, .value_bytes = 500}),
+        {.leader_epoch = i / 20});
+    REQUIRE_OK(appended);
+    auto durable = co_await log->wait_durable(appended->end_offset());
+    REQUIRE_OK(durable);
+    log->set_high_watermark(log->durable_end_offset());
+    if (i == 90) {
+      auto deleted = co_await log->delete_records(80);
+      REQUIRE_OK(deleted);
+    }
+    if (i == 120) co_await io::sleep_for(env.clock, 1s);  // drained, with its checkpoints
+  }
+  if (ends_clean) {
+    env.stop.set();
+    auto closed = co_await running.folder->close_clean({running.store}, 1);
+    REQUIRE_OK(closed);
+  }
+  co_return 0;
+}
+
+struct ReadFaultCase {
+  bool ends_clean;
+  std::string_view erased;  // files whose names end so are gone: what they held is read elsewhere
+};
+
+class ReadFaultTest : public StoreFaultTest, public ::testing::WithParamInterface<ReadFaultCase> {};
+
+// Each open, read and listing of a start fails once. The start is refused, or damage reported, or
+// it shows what a start without faults shows: what can't be read is never taken for what is not
+// there.
+TEST_P(ReadFaultTest, AFailingReadAtTheStartHidesNothing) {
+  const ReadFaultCase& which = GetParam();
+  ASSERT_EQ(run([&](io::Env& env) { return live_varied(env, which.ends_clean); }), 0);
+  for (const std::string& file : node_.disk().files()) {
+    if (!which.erased.empty() && file.ends_with(which.erased)) node_.disk().erase(file);
+  }
+  Start expected;
+  int refused = 0;
+  int unharmed = 0;
+  bool was_reached = true;
+  for (int k = -1; was_reached; ++k) {  // -1: without a fault
+    World other({.seed = 6});
+    Node& node = copy_to(other);
+    Start start;
+    int at = 0;
+    std::string failed;
+    node.disk().on_fault(
+        [&](OperationKind kind, std::string_view path) -> std::optional<ErrorKind> {
+          const bool reads = kind == OperationKind::open || kind == OperationKind::read ||
+                             kind == OperationKind::list || kind == OperationKind::status;
+          if (!start.reads_fail || !reads || at++ != k) return std::nullopt;
+          failed = std::string(to_string(kind)) + " of " + std::string(path);
+          return ErrorKind::input_output;
+        });
+    SCOPED_TRACE(k);
+    ASSERT_EQ(io::sim::run(other, node, [&](io::Env& env) { return start_and_show(env, start); }),
+              0)
+        << failed;
+    if (k < 0) {
+      expected = std::move(start);
+      ASSERT_FALSE(expected.was_refused || expected.was_noticed);
+      ASSERT_EQ(expected.shown.log_start, 80);
+      ASSERT_EQ(expected.shown.end, 150);
+      ASSERT_TRUE(expected.shown.knows_older_batch);
+      continue;
+    }
+    was_reached = !failed.empty();
+    if (!was_reached) break;
+    if (start.was_refused || start.was_noticed) {
+      ++refused;
+      continue;
+    }
+    ++unharmed;
+    EXPECT_EQ(start.shown.log_start, expected.shown.log_start) << failed;
+    EXPECT_EQ(start.shown.end, expected.shown.end) << failed;
+    EXPECT_TRUE(start.shown.epochs == expected.shown.epochs) << failed;
+    EXPECT_TRUE(start.shown.producers == expected.shown.producers) << failed;
+    EXPECT_TRUE(start.shown.batches == expected.shown.batches) << failed;
+    EXPECT_TRUE(start.shown.knows_older_batch) << failed;
+  }
+  EXPECT_GT(refused, 20);
+  EXPECT_LT(unharmed, refused);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ReadFaultTest,
+                         ::testing::Values(ReadFaultCase{true, ""}, ReadFaultCase{false, ""},
+                                           ReadFaultCase{true, "leader-epoch-checkpoint"},
+                                           ReadFaultCase{false, "leader-epoch-checkpoint"},
+                                           ReadFaultCase{false, ".snapshot"},
+                                           ReadFaultCase{false, "index"}),
+                         [](const auto& info) {
+                           std::string name = info.param.ends_clean ? "Clean" : "Killed";
+                           for (const char c : info.param.erased)
+                             if (std::isalnum(static_cast<unsigned char>(c)) != 0) name += c;
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace ottla::storage

@@ -10,6 +10,16 @@
 
 namespace ottla::storage {
 
+namespace {
+
+// Absent or too long: as one that does not parse. What can't be read is another thing: its records
+// may be deleted, so that the log no longer tells what it did.
+bool is_no_file(const io::Error& error) {
+  return error.kind == io::ErrorKind::not_found || error.kind == io::ErrorKind::invalid;
+}
+
+}  // namespace
+
 io::Task<io::Result<ProducerState>> load_snapshot(io::Disk& disk, std::string directory,
                                                   Offset log_start, Offset end, TimestampMs now) {
   auto entries = co_await disk.list(directory);
@@ -28,8 +38,10 @@ io::Task<io::Result<ProducerState>> load_snapshot(io::Disk& disk, std::string di
     const std::string side_path =
         directory + "/" + segment_file_name(offset, SegmentFile::snapshot_side);
     auto snapshot = co_await read_small_file(disk, path, kSnapshotFileBytesMax);
+    if (!snapshot && !is_no_file(snapshot.error())) co_return std::unexpected(snapshot.error());
     if (!snapshot) continue;
     auto side = co_await read_small_file(disk, side_path, kSnapshotFileBytesMax);
+    if (!side && !is_no_file(side.error())) co_return std::unexpected(side.error());
     auto restored = restore_producers(offset, *snapshot, side ? ByteView(*side) : ByteView(), now);
     if (restored) co_return std::move(restored->state);
     (void)co_await disk.remove(path);  // the log is the truth

@@ -12,7 +12,8 @@
 
 namespace ottla::storage {
 
-// The newest snapshot at or below `end` that can be read, or nothing at the log's start.
+// The newest snapshot at or below `end` that parses, or nothing at the log's start. A disk that
+// does not give one up is an error: an older one would forget what the deleted records said.
 io::Task<io::Result<ProducerState>> load_snapshot(io::Disk& disk, std::string directory,
                                                   Offset log_start, Offset end, TimestampMs now);
 
