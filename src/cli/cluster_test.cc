@@ -16,7 +16,6 @@ namespace ottla::cli {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 

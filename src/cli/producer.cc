@@ -118,6 +118,7 @@ Answer<> Producer::add(const InputRecord& record) {
                                          settings_.topic, partition, partition_count())});
   }
   std::vector<wire::RecordHeader> headers;
+  headers.reserve(record.headers.size());
   for (const auto& [name, value] : record.headers) headers.push_back({name, view_of(value)});
   auto found = open_.find(partition);
   if (found == open_.end()) found = open_.try_emplace(partition, batch_options(partition)).first;
@@ -205,6 +206,7 @@ io::Task<Answer<>> Producer::send_to(NodeId leader, Batches& unsent,
     topic.partition_data.push_back(std::move(data));
   }
   std::vector<PartitionIndex> asked;
+  asked.reserve(topic.partition_data.size());
   for (const auto& data : topic.partition_data) asked.push_back(data.index);
   request.topic_data.push_back(std::move(topic));
 

@@ -6,8 +6,6 @@
 namespace ottla::metadata {
 namespace {
 
-using ::testing::HasSubstr;
-
 bool accepts(std::string_view name, std::string_view value) {
   return validate_config(*find_topic_config(name), value).has_value();
 }

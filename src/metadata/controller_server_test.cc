@@ -30,8 +30,6 @@ namespace {
 using namespace testing;
 using namespace std::chrono_literals;
 using rpc::testing::Answer;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using wire::ErrorCode;
 
 std::int16_t number(ErrorCode code) { return static_cast<std::int16_t>(code); }

@@ -116,7 +116,7 @@ class NetworkLink final : public ControllerLink {
 // A world with a controller's machine and that of a broker.
 class ShellTest : public ::testing::Test {
  protected:
-  explicit ShellTest(io::sim::WorldOptions options = {.seed = 5}) : world(std::move(options)) {}
+  explicit ShellTest(io::sim::WorldOptions options = {.seed = 5}) : world(options) {}
 
   void start_controller(ControllerSettings settings = {}) {
     seat.settings = settings;

@@ -19,6 +19,7 @@ EndpointImage endpoint_of(const Wire& wire) {
 template <class Wire>
 std::vector<EndpointImage> endpoints_of(const std::vector<Wire>& wires) {
   std::vector<EndpointImage> endpoints;
+  endpoints.reserve(wires.size());
   for (const Wire& wire : wires) endpoints.push_back(endpoint_of(wire));
   return endpoints;
 }

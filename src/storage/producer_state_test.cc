@@ -251,9 +251,9 @@ TEST(Verification, GuardBindsTheFirstAppend) {
   ASSERT_TRUE(guard);
   EXPECT_EQ(log.state.begin_verification(1, 0, 0, false), guard) << "the same until it is used";
   EXPECT_EQ(log.check(first, AppendOrigin::client, *guard + 1).error, ErrorCode::invalid_txn_state);
-  EXPECT_EQ(log.check(first, AppendOrigin::client, *guard).outcome, Outcome::append);
+  EXPECT_EQ(log.check(first, AppendOrigin::client, guard).outcome, Outcome::append);
   log.end(abort_of(1, 0));
-  EXPECT_EQ(log.check(first, AppendOrigin::client, *guard).error, ErrorCode::invalid_txn_state)
+  EXPECT_EQ(log.check(first, AppendOrigin::client, guard).error, ErrorCode::invalid_txn_state)
       << "a marker came in between";
   const auto second = log.state.begin_verification(1, 0, 0, false);
   EXPECT_NE(second, guard);

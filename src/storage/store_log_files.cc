@@ -415,6 +415,7 @@ io::Task<io::Result<>> StoredLog::cut_files(Offset end) {
   auto epochs = co_await save_epochs();
   if (!epochs) co_return epochs;
   std::vector<SegmentFrom> facts;
+  facts.reserve(segments_.size());
   for (const auto& segment : segments_) facts.push_back({segment->segment.facts(), 0});
   const TimestampMs now = store_.env().clock.wall_ms();
   auto state = co_await load_snapshot(disk, directory_, facts.front().facts.base_offset, end_, now);

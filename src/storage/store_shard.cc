@@ -73,6 +73,7 @@ std::shared_ptr<PartitionLog> ShardStore::find(const TopicIdPartition& id) {
 
 std::vector<std::shared_ptr<PartitionLog>> ShardStore::partitions() {
   std::vector<std::shared_ptr<PartitionLog>> all;
+  all.reserve(logs_.size());
   for (const auto& [id, log] : logs_) all.push_back(log);
   return all;
 }
@@ -428,8 +429,8 @@ io::Task<io::Result<>> ShardStore::drain_older_files() {
 io::Task<> ShardStore::log_worker(LogWork work, std::vector<std::shared_ptr<StoredLog>>& logs,
                                   std::size_t& next, std::optional<io::Error>& error) {
   while (next < logs.size() && !error) {
-    const auto log = logs[next++];
-    auto done = co_await ((*log).*work)();
+    StoredLog& log = *logs[next++];
+    auto done = co_await (log.*work)();
     if (!done && !error) error = std::move(done.error());
   }
 }

@@ -7,7 +7,6 @@ namespace ottla::storage {
 namespace {
 
 using namespace testing;
-using io::sim::CrashKind;
 using io::sim::Node;
 using io::sim::World;
 
