@@ -215,7 +215,7 @@ std::optional<TimestampFound> linear_search(const std::vector<wire::Batch>& batc
                                             TimestampMs target, Offset start) {
   for (const wire::Batch& batch : batches) {
     const auto found = find_timestamp_in(batch, target, start);
-    if (found && *found) return **found;
+    if (found && *found) return *found;
   }
   return std::nullopt;
 }

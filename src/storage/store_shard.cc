@@ -542,6 +542,7 @@ io::Task<io::Result<>> ShardStore::close_clean() {
   auto drained = co_await drain();
   if (!drained) co_return drained;
   std::vector<std::shared_ptr<StoredLog>> logs;
+  logs.reserve(logs_.size());
   for (const auto& [id, log] : logs_) logs.push_back(log);
   auto closed = co_await settle_and(&StoredLog::close_clean, std::move(logs));
   if (!closed) fence(closed.error());
