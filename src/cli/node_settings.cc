@@ -34,6 +34,8 @@ class Resolver {
     node.shutdown_grace_ms = number<std::int64_t>("ottla.shutdown.grace.ms");
     node.heartbeat_interval_ms = number<std::int64_t>("broker.heartbeat.interval.ms");
     node.session_timeout_ms = number<std::int64_t>("broker.session.timeout.ms");
+    node.store.scrub_bytes_per_second = number<std::uint64_t>("ottla.scrub.bytes.per.second");
+    node.store.scrub_interval_ms = number<std::int64_t>("ottla.scrub.interval.ms");
     node.server.frame_bytes_max = number<std::uint32_t>("socket.request.max.bytes");
     node.server.idle_ms_max = number<std::int64_t>("connections.max.idle.ms");
     for (const auto& [key, setting] : settings_.all())

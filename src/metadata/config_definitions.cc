@@ -508,6 +508,23 @@ constexpr ConfigDefinition kBrokerConfigs[] = {
      .default_value = "true",
      .documentation = "Whether the page cache is bypassed where the file system can.",
      .is_read_only = true},
+    {.name = "ottla.scrub.bytes.per.second",
+     .type = ConfigType::int64,
+     .default_value = "4194304",
+     .documentation =
+         "How fast the background scrub of this node reads closed segments, to find what has "
+         "rotted on the disk; 0 turns it off.",
+     .at_least = 0,
+     .is_read_only = true},
+    {.name = "ottla.scrub.interval.ms",
+     .type = ConfigType::int64,
+     .default_value = "604800000",
+     .documentation =
+         "A closed segment is scrubbed at most so often: seven days. After an unclean stop all "
+         "are scrubbed at once, at the rate above.",
+     .at_least = 1000,
+     .at_most = 315'360'000'000,
+     .is_read_only = true},
     {.name = "ottla.shards",
      .type = ConfigType::int32,
      .default_value = "0",

@@ -9,8 +9,12 @@
 
 #include "io/disk.h"
 #include "io/task.h"
+#include "storage/leader_epochs.h"
+#include "storage/offset_index.h"
+#include "storage/segment.h"
 #include "storage/segment_name.h"
 #include "storage/segment_sums.h"
+#include "storage/store_loaded_partition.h"
 
 namespace ottla::storage {
 
@@ -32,5 +36,21 @@ io::Task<io::Result<std::vector<ByteRange>>> scrub_log(std::shared_ptr<io::File>
 // They are rebuilt from the `.log` (segment_recovery.h).
 io::Task<io::Result<std::vector<SegmentFile>>> scrub_indexes(io::Disk& disk, std::string directory,
                                                              const SegmentSums& sums);
+
+// What is known of a segment whose `.log` has damaged ranges.
+struct DamagedSegment {
+  SegmentFacts facts;
+  const OffsetIndex* index = nullptr;        // if it is good; else all is read from the beginning
+  const LeaderEpochCache* epochs = nullptr;  // of the log
+  // The ranges are those of scrub_log(), so something in each of them is wrong, and offsets have no
+  // gaps. Otherwise they are where to look, and all may be well.
+  bool are_summed = true;
+};
+
+// Whose records lie in the ranges, rising: of the batches there those that do not hold, and
+// whatever stands behind one whose length is garbled, up to the next that is certain. If all hold
+// where the sums say no, all are named. REQUIRES: the file is not direct. Errors: the disk's.
+io::Task<io::Result<std::vector<DamagedOffsets>>> find_damaged_records(
+    std::shared_ptr<io::File> file, DamagedSegment segment, std::vector<ByteRange> ranges);
 
 }  // namespace ottla::storage

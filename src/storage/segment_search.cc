@@ -61,6 +61,22 @@ io::Task<Found<std::optional<FileBatch>>> find_offset(std::shared_ptr<io::File> 
   });
 }
 
+io::Task<Found<std::optional<FileBatch>>> find_behind_damage(std::shared_ptr<io::File> file,
+                                                             const OffsetIndex& index,
+                                                             Offset target,
+                                                             std::uint64_t end_position) {
+  const auto next = index.at_or_behind(index.lookup(target).position + 1);
+  if (!next || next->position >= end_position) co_return std::nullopt;
+  FileBatches batches(std::move(file), next->position, end_position, kHopPieceBytes);
+  auto batch = co_await batches.next_header();
+  if (!batch) co_return search_error(std::move(batch.error()));
+  if (!*batch || (*batch)->header.last_offset() != next->offset ||
+      (*batch)->header.base_offset > target) {
+    co_return std::nullopt;
+  }
+  co_return **batch;
+}
+
 std::expected<std::optional<TimestampFound>, wire::BatchError> find_timestamp_in(
     const wire::Batch& batch, TimestampMs target, Offset start_offset) {
   const auto codec = batch.header.codec();

@@ -35,6 +35,13 @@ io::Task<Found<std::optional<FileBatch>>> find_offset(std::shared_ptr<io::File> 
                                                       const OffsetIndex& index, Offset target,
                                                       std::uint64_t end_position);
 
+// The same without walking there, where a garbled header may stand in the way and mislead: if the
+// batch at the next index entry holds the target it is found, else nullopt.
+io::Task<Found<std::optional<FileBatch>>> find_behind_damage(std::shared_ptr<io::File> file,
+                                                             const OffsetIndex& index,
+                                                             Offset target,
+                                                             std::uint64_t end_position);
+
 struct TimestampFound {
   TimestampMs timestamp = -1;
   Offset offset = -1;

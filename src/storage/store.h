@@ -40,6 +40,9 @@ struct StoreLimits {
   std::size_t open_files = 512;                // descriptors of segments kept open
   std::size_t index_cache_bytes = 8ull << 20;  // indexes of segments that are being read
   std::int64_t checkpoint_interval_ms = 1000;  // nothing is written if nothing has changed
+  // Of sealed segments, by the background scrub of all shards together; 0: there is none.
+  std::uint64_t scrub_bytes_per_second = 4ull << 20;
+  std::int64_t scrub_interval_ms = 7ll * 24 * 3600 * 1000;  // each segment is read at most so often
 };
 
 // A partition as recovery found it; see recovery.h. Plain data, so that it may travel to the shard.
@@ -61,6 +64,9 @@ struct StoreStatistics {
   std::size_t tail_bytes = 0;       // in memory now
   std::size_t undrained_bytes = 0;  // in the journal, not synced in segments
   std::size_t partitions = 0;
+  std::uint64_t scrubbed_segments = 0;
+  std::uint64_t scrubbed_bytes = 0;
+  std::uint64_t scrub_damages = 0;  // ranges of offsets, index files, segments that can't be read
 };
 
 class Store {

@@ -102,6 +102,7 @@ StoredLog::StoredLog(ShardStore& store, LoadedPartition loaded, const LogConfig&
     auto segment = std::make_shared<StoredSegment>(std::move(facts));
     segment->readable_bytes = segment->segment.size_bytes();
     segment->is_on_disk = true;
+    segment->scrub_at = store_.first_scrub(loaded.names_are_durable);
     segments_.push_back(std::move(segment));
   }
   if (!loaded.names_are_durable) {
@@ -133,6 +134,7 @@ StoredLog::StoredLog(ShardStore& store, LoadedPartition loaded, const LogConfig&
     unwritten_bytes_ += batch.bytes.size();
     push_tail(std::move(batch.bytes), header.last_offset());
   }
+  std::ranges::sort(damages_, {}, &DamagedOffsets::from);
   durable_end_ = high_watermark_ = end_;
   producers_.on_high_watermark(high_watermark_);
 }

@@ -46,6 +46,8 @@ struct StoredSegment {
   SegmentSums sums;  // of what was handed to the writer, if from the beginning
   bool sums_are_whole = false;
   SavedIndexes saved_indexes;  // while it is active
+  io::Instant scrub_at;        // not before
+  std::uint32_t seals = 0;     // how often it was made whole: it may be cut and go on
 };
 
 class StoredLog final : public PartitionLog {
@@ -104,6 +106,11 @@ class StoredLog final : public PartitionLog {
 
   const std::string& directory() const { return directory_; }
   Offset recovery_point() const { return synced_end_; }
+  const std::vector<std::shared_ptr<StoredSegment>>& segments() const { return segments_; }
+  // Whether that segment is there, whole, and not being written.
+  bool has_sealed(const StoredSegment& segment) const;
+  // These answer `corrupt` from now on. False if they did already.
+  bool note_damage(DamagedOffsets damage);
   Offset first_segment_base() const { return segments_.front()->segment.base_offset(); }
   std::size_t unwritten_bytes() const { return unwritten_bytes_; }
   // Whether the files lack something that is durable only in the journal.
@@ -193,8 +200,8 @@ class StoredLog final : public PartitionLog {
   LeaderEpochCache epochs_;
   ProducerState producers_;
   std::vector<std::shared_ptr<StoredSegment>> segments_;
-  std::vector<DamagedOffsets> damages_;
-  io::Instant next_complaint_;  // about reads that fail
+  std::vector<DamagedOffsets> damages_;  // rising
+  io::Instant next_complaint_;           // about reads that fail
   bool is_deleted_ = false;
 
   // how far

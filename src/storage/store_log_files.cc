@@ -176,6 +176,9 @@ io::Task<io::Result<>> StoredLog::seal(StoredSegment& stored, Offset next_base) 
   if (!names) co_return names;
   stored.writer.reset();
   stored.is_on_disk = true;
+  ++stored.seals;
+  stored.scrub_at =
+      store_.env().clock.now() + std::chrono::milliseconds(store_.limits().scrub_interval_ms);
   store_.index_cache().insert(id_, stored.segment.detach_indexes());
   synced_end_ = std::max(synced_end_, next_base);
   co_return io::Result<>();
@@ -411,6 +414,8 @@ io::Task<io::Result<>> StoredLog::cut_files(Offset end) {
   tail_.clear();
   tail_head_ = 0;
   is_complete_on_disk_ = false;
+  std::erase_if(damages_, [&](const DamagedOffsets& damage) { return damage.from >= end_; });
+  for (DamagedOffsets& damage : damages_) damage.to = std::min(damage.to, end_);
   if (epochs_.truncate_from_end(end_)) epochs_are_dirty_ = true;
   auto epochs = co_await save_epochs();
   if (!epochs) co_return epochs;

@@ -43,6 +43,21 @@ const DamagedOffsets* StoredLog::damage_in(Offset from, Offset to) const {
   return nullptr;
 }
 
+bool StoredLog::has_sealed(const StoredSegment& segment) const {
+  if (is_gone() || !segment.is_on_disk) return false;
+  return segments_[segment_of(segment.segment.base_offset())].get() == &segment;
+}
+
+bool StoredLog::note_damage(DamagedOffsets damage) {
+  const bool is_known = std::ranges::any_of(damages_, [&](const DamagedOffsets& known) {
+    return known.from <= damage.from && damage.to <= known.to;
+  });
+  if (is_known || damage.from >= damage.to) return false;
+  const auto behind = std::ranges::upper_bound(damages_, damage.from, {}, &DamagedOffsets::from);
+  damages_.insert(behind, std::move(damage));
+  return true;
+}
+
 std::optional<LogResult<ReadResult>> StoredLog::try_read_tail(const ReadRequest& request) {
   if (is_gone()) return std::unexpected(gone());
   if (request.from < log_start_ || request.from > end_) {
@@ -158,7 +173,7 @@ io::Task<LogResult<std::shared_ptr<const SegmentIndexes>>> StoredLog::rebuild_in
         "{}: segment {} is damaged: {}; its records from offset {} on answer "
         "CORRUPT_MESSAGE",
         directory_, base, rebuilt->damage->to_string(), rebuilt->damage->offset);
-    damages_.push_back(
+    note_damage(
         {rebuilt->damage->offset, stored->segment.next_offset(), rebuilt->damage->to_string()});
     co_return std::unexpected(LogError::corrupt);
   }
@@ -199,7 +214,13 @@ io::Task<LogResult<ReadResult>> StoredLog::read_file(std::shared_ptr<StoredSegme
       if (held) return &held->offsets;
       return stored->segment.has_indexes() ? &stored->segment.indexes().offsets : nullptr;
     };
-    auto found = co_await find_offset(*reader, *index(), std::max(request.from, base), readable);
+    Found<std::optional<FileBatch>> found;
+    if (held && damage_in(base, stored->segment.next_offset())) {
+      found = co_await find_behind_damage(*reader, held->offsets, request.from, readable);
+    }
+    if (!found || !*found) {
+      found = co_await find_offset(*reader, *index(), std::max(request.from, base), readable);
+    }
     if (found) {
       first = *found;
       if (first && index()) {

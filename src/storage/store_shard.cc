@@ -8,6 +8,7 @@
 #include "storage/atomic_file.h"
 #include "storage/log_directory.h"
 #include "storage/segment_name.h"
+#include "storage/store_scrub.h"
 
 namespace ottla::storage {
 
@@ -63,7 +64,18 @@ SegmentWriter::Scratch& ShardStore::scratch() {
 }
 
 io::Task<io::Result<>> ShardStore::start(std::uint64_t journal_sequence) {
-  co_return co_await journal_.open(journal_sequence);
+  auto opened = co_await journal_.open(journal_sequence);
+  if (opened) tasks_.spawn(scrub_in_background(*this));
+  co_return opened;
+}
+
+// Who knows when it was scrubbed last? At some time within the interval; so a node that is often
+// started again comes to all of them in the end.
+io::Instant ShardStore::first_scrub(bool was_clean) {
+  const io::Instant now = env_.clock.now();
+  if (!was_clean) return now;
+  const auto ago = env_.random.below(static_cast<std::uint64_t>(limits_.scrub_interval_ms));
+  return now + std::chrono::milliseconds(ago);
 }
 
 std::shared_ptr<PartitionLog> ShardStore::find(const TopicIdPartition& id) {

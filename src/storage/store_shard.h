@@ -7,6 +7,7 @@
 //   used
 //               again
 //   settling    what was left lying for drain_after_ms goes to the segments as well
+//   scrubbing   sealed segments are compared with their sums (store_scrub.h)
 // One thing at a time touches files: the file lock.
 #pragma once
 
@@ -101,6 +102,10 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
   Journal& journal() { return journal_; }
   IndexCache& index_cache() { return index_cache_; }
   AsyncLock& file_lock() { return file_lock_; }
+  io::Event& closing() { return closing_; }  // set once background work has to end
+  bool is_closing() const { return is_closing_; }
+  // When a sealed segment that was there at the start is scrubbed.
+  io::Instant first_scrub(bool was_clean);
   // Made when the first segment is written: an idle node does without.
   SegmentWriter::Scratch& scratch();
   StoreStatistics& counters() { return counters_; }
