@@ -501,8 +501,11 @@ class Node {
   static io::Task<io::Result<>> prepare_there(ShardSlot* slot, metadata::ImagePtr image,
                                               std::vector<storage::LoadedPartition> loaded) {
     Shard& shard = slot->part->shard;
-    for (storage::LoadedPartition& partition : loaded)
-      shard.store().open(std::move(partition), storage::LogConfig{});
+    for (storage::LoadedPartition& partition : loaded) {
+      const TopicSettings settings = resolve_topic_settings(
+          *image->configs, shard.config.broker_configs, partition.name.topic);
+      shard.store().open(std::move(partition), settings.log);
+    }
     return shard.prepare(std::move(image));
   }
 

@@ -91,6 +91,8 @@ class Segment {
   TimestampMs first_timestamp() const { return facts_.first_timestamp; }
   const SegmentFacts& facts() const { return facts_; }
   const SegmentSettings& settings() const { return settings_; }
+  // For what is appended from now on.
+  void configure(SegmentSettings settings) { settings_ = settings; }
 
   // The active segment has its indexes in memory, a sealed one may let go of them (IndexCache).
   bool has_indexes() const { return indexes_ != nullptr; }

@@ -113,6 +113,8 @@ StoredLog::StoredLog(ShardStore& store, LoadedPartition loaded, const LogConfig&
   if (segments_.empty()) {
     segments_.push_back(std::make_shared<StoredSegment>(Segment(log_start_, settings_of(config_))));
   }
+  // Recovery does not know the topic's.
+  for (const auto& stored : segments_) stored->segment.configure(settings_of(config_));
   active().is_on_disk = false;
   OTTLA_CHECK(active().segment.has_indexes() || active().segment.is_empty());
   end_ = active().segment.next_offset();

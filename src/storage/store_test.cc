@@ -53,6 +53,35 @@ io::Task<int> append_and_read(io::Env& env, int batches, int& acknowledged, bool
   co_return 0;
 }
 
+io::Task<int> append_more(io::Env& env, bool stop_clean) {
+  LogConfig config = small_config();
+  config.segment_bytes = 1 << 20;
+  auto opened = co_await start_and_open(env, small_limits(), config);
+  REQUIRE_OK(opened);
+  auto& [running, log] = *opened;
+  for (int i = 0; i < 40; ++i) {
+    auto appended =
+        co_await append_when_room(*running.store, *log, make_batch({.value_bytes = 500}), {});
+    REQUIRE_OK(appended);
+  }
+  auto durable = co_await log->wait_durable(log->log_end_offset());
+  REQUIRE_OK(durable);
+  if (stop_clean) REQUIRE_OK(co_await running.folder->close_clean({running.store}, 42));
+  co_return 0;
+}
+
+// 24 KB before and behind a start, with an entry for each KB or so.
+TEST_F(StoreTest, ARecoveredActiveSegmentIsIndexedAsTheTopicSays) {
+  for (const bool stop_clean : {false, true}) {
+    EXPECT_EQ(run([&](io::Env& env) { return append_more(env, stop_clean); }), 0);
+    EXPECT_EQ(run([](io::Env& env) { return append_more(env, true); }), 0);
+    const auto index = node_.disk().content("data/t-0/00000000000000000000.index");
+    ASSERT_TRUE(index.has_value());
+    EXPECT_GE(index->size(), 35u * 8);
+    node_.disk().erase("data");
+  }
+}
+
 struct Reading {
   bool is_over = false;
   int readers = 0;
