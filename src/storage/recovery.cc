@@ -331,6 +331,14 @@ io::Task<> ShardFolder::load_some(std::vector<std::string>& names, JournalsFound
     }
     auto load = co_await load_partition(env_, std::move(what), std::move(history));
     if (!load) {
+      if (load.error().kind == io::ErrorKind::input_output) {
+        load.error().message = fmt::format(
+            "{} can't be loaded: {}; no other partition is served without it, since the journal "
+            "holds records of all. Copy that file with a tool that passes over what can't be read "
+            "(ddrescue) and put the copy in its place: what it lacks answers CORRUPT_MESSAGE then, "
+            "and the rest is served",
+            name, load.error().message);
+      }
       if (!error) error = std::move(load.error());
       co_return;
     }

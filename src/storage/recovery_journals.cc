@@ -256,8 +256,23 @@ io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string dire
     std::string file;
     JournalFileName name;
     std::string fault;
+    bool has_entries = false;  // of the use that its name says; else it may hold nothing
   };
   std::vector<Unreadable> unreadable;
+  // What is not found among the readable ones may be there, rotten.
+  const auto absence = [&](std::uint32_t shard, std::optional<std::uint64_t> sequence,
+                           std::string missing) {
+    for (const Unreadable& file : unreadable) {
+      if (file.name.shard != shard || file.name.sequence != sequence.value_or(file.name.sequence))
+        continue;
+      return refusal(fmt::format(
+          "{}/{} is there, but it can't be read as a journal: {}; acknowledged records may be only "
+          "there. Put a good copy of it in its place, or remove the journals (*.journal.ottla, {}) "
+          "to give them up and take what the segments say",
+          directory, file.file, file.fault, kJournalListFile));
+    }
+    return refusal(std::move(missing));
+  };
   std::map<std::pair<std::uint64_t, std::uint32_t>, std::uint64_t> first_needed_of;  // run, shard
   for (const io::DirectoryEntry& entry : *entries) {
     const auto name = parse_journal_file_name(entry.name);
@@ -272,9 +287,8 @@ io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string dire
     if (!header) {
       auto bytes = co_await read_begin(env.disk, directory + "/" + entry.name, entry.size_bytes);
       if (!bytes) co_return std::unexpected(std::move(bytes.error()));
-      if (has_entries_of(*bytes, name->sequence)) {
-        unreadable.push_back({entry.name, *name, header.error().message});
-      }
+      unreadable.push_back(
+          {entry.name, *name, header.error().message, has_entries_of(*bytes, name->sequence)});
       continue;
     }
     file.header = std::move(*header);
@@ -322,10 +336,11 @@ io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string dire
           return file.header.run == run.run && file.header.shard == shard;
         });
         if (!is_there) {
-          co_return refusal(fmt::format(
-              "{}: the journal of shard {} in run {} is missing; acknowledged records may be "
-              "only there. Put its files (shard-{}-*.journal.ottla) back",
-              directory, shard, run.run, shard));
+          co_return absence(
+              shard, std::nullopt,
+              fmt::format("{}: the journal of shard {} in run {} is missing; acknowledged records "
+                          "may be only there. Put its files (shard-{}-*.journal.ottla) back",
+                          directory, shard, run.run, shard));
         }
       }
     }
@@ -350,20 +365,20 @@ io::Task<io::Result<JournalsFound>> read_journals(io::Env& env, std::string dire
                   [&](const FoundFile* file) { return file->header.sequence < first_needed; });
     for (std::size_t i = 0; i < chain.size(); ++i) {
       if (chain[i]->header.sequence != first_needed + i) {
-        co_return refusal(fmt::format("{}/{} is missing; acknowledged records may be only there",
-                                      directory, journal_file_name(first.shard, first_needed + i)));
+        co_return absence(
+            first.shard, first_needed + i,
+            fmt::format("{}/{} is missing; acknowledged records may be only there. Put it back",
+                        directory, journal_file_name(first.shard, first_needed + i)));
       }
     }
     // One that is about to be used again may have lost its header; one that is needed may not.
     for (const Unreadable& file : unreadable) {
-      if (file.name.shard != first.shard || file.name.sequence < first_needed ||
+      if (!file.has_entries || file.name.shard != first.shard ||
+          file.name.sequence < first_needed ||
           file.name.sequence > chain.back()->header.sequence + 1) {
         continue;
       }
-      co_return refusal(
-          fmt::format("{}/{}: {}, but there are entries behind it; acknowledged "
-                      "records may be only there",
-                      directory, file.file, file.fault));
+      co_return absence(first.shard, file.name.sequence, {});
     }
     auto judged = judge_chain(chain, directory, found.was_torn);
     if (!judged) co_return std::unexpected(std::move(judged.error()));

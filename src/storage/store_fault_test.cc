@@ -179,6 +179,90 @@ TEST_F(StoreFaultTest, AMissingJournalIsRefused) {
   EXPECT_GE(refused, 1u);
 }
 
+TEST_F(StoreFaultTest, AJournalWithARottenHeaderIsNotCalledMissing) {
+  ASSERT_EQ(run([](io::Env& env) { return fill(env, 300, 500); }), 0);
+  std::size_t refused = 0;
+  for (const std::string& file : node_.disk().files()) {
+    if (file.find("shard-0") == std::string::npos) continue;
+    node_.disk().flip_bit(file, 33, 2);
+    World other({.seed = 6});
+    io::Result<Running> started;
+    const auto start = [&](io::Env& env) -> io::Task<int> {
+      started = co_await start_folder(env, small_limits());
+      co_return 0;
+    };
+    io::sim::run(other, copy_to(other), start);
+    node_.disk().flip_bit(file, 33, 2);
+    if (started) continue;  // it was not needed
+    ++refused;
+    for (const std::string& part : {file, std::string("is there, but"), std::string("good copy")}) {
+      EXPECT_NE(started.error().message.find(part), std::string::npos) << started.error().message;
+    }
+  }
+  EXPECT_GE(refused, 2u);
+}
+
+TEST_F(StoreFaultTest, AFileThatCanNotBeReadIsNamedWithAWayOut) {
+  ASSERT_EQ(run([](io::Env& env) { return fill(env, 300, 500); }), 0);
+  const std::string file = "data/t-0/00000000000000000000.log";
+  node_.disk().on_fault([&](OperationKind kind, std::string_view path) -> std::optional<ErrorKind> {
+    if (kind == OperationKind::read && path == file) return ErrorKind::input_output;
+    return std::nullopt;
+  });
+  node_.disk().erase("data/t-0/00000000000000000000.index");
+  io::Result<Running> started;
+  const auto start = [&](io::Env& env) -> io::Task<int> {
+    started = co_await start_folder(env, small_limits());
+    co_return 0;
+  };
+  EXPECT_EQ(run(start), 0);
+  ASSERT_FALSE(started.has_value());
+  EXPECT_EQ(started.error().kind, ErrorKind::input_output);
+  for (const std::string& part :
+       {std::string("t-0 can't be loaded"), file, std::string("ddrescue")})
+    EXPECT_NE(started.error().message.find(part), std::string::npos) << started.error().message;
+}
+
+io::Task<int> fill_and_stop(io::Env& env) {
+  auto opened = co_await start_and_open(env);
+  REQUIRE_OK(opened);
+  for (Sequence i = 0; i < 20; ++i) {
+    const auto batch = make_batch({.producer_id = 9, .producer_epoch = 0, .base_sequence = i});
+    REQUIRE_OK(append(*opened->log, batch));
+  }
+  REQUIRE_OK(co_await opened->running.folder->close_clean({opened->running.store}, 1));
+  co_return 0;
+}
+
+io::Task<int> go_on_without_the_folder(io::Env& env) {
+  auto opened = co_await start_and_open(env);
+  REQUIRE_OK(opened);
+  const auto& damages = opened->running.folder->report().damages;
+  EXPECT_EQ(damages.size(), 1u);
+  for (const std::string& damage : damages)
+    EXPECT_NE(damage.find("t-0: the folder is gone, with records up to offset 19"),
+              std::string::npos);
+  PartitionLog& log = *opened->log;
+  auto read = co_await log.read({.from = 20, .max_bytes = 100});
+  EXPECT_EQ(read.error(), LogError::offset_out_of_range);
+  auto appended =
+      append(log, make_batch({.producer_id = 9, .producer_epoch = 0, .base_sequence = 20}));
+  REQUIRE_OK(appended);
+  EXPECT_EQ(appended->first_offset, 0);
+  auto repeated =
+      append(log, make_batch({.producer_id = 9, .producer_epoch = 0, .base_sequence = 20}));
+  REQUIRE_OK(repeated);
+  EXPECT_TRUE(repeated->is_duplicate);
+  co_return 0;
+}
+
+// As docs/non-obvious.md says.
+TEST_F(StoreFaultTest, AFolderRemovedAfterACleanStopIsNamedAndMadeAgainEmpty) {
+  ASSERT_EQ(run([](io::Env& env) { return fill_and_stop(env); }), 0);
+  node_.disk().erase("data/t-0");
+  EXPECT_EQ(run([](io::Env& env) { return go_on_without_the_folder(env); }), 0);
+}
+
 TEST_F(StoreFaultTest, AnotherProcessIsKeptOut) {
   bool is_up = false;
   struct Hold {
