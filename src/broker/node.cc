@@ -650,6 +650,7 @@ class Node {
   }
   static io::Task<int> join_requests(ShardSlot* slot) {
     if (slot->part) co_await slot->part->shard.tasks.join();
+    if (slot->part) co_await slot->part->shard.groups.join();
     co_return 0;
   }
   static io::Task<int> release(ShardSlot* slot) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "coordinator/group_machine.h"
 #include "io/network.h"
 #include "metadata/image.h"
 #include "rpc/server_connection.h"
@@ -42,6 +43,10 @@ struct NodeConfig {
   std::int64_t shutdown_grace_ms = 5000;          // for requests under way when the node stops
   std::int64_t heartbeat_interval_ms = 2000;      // broker.heartbeat.interval.ms
   std::int64_t session_timeout_ms = 9000;         // broker.session.timeout.ms, of the controller
+  coordinator::GroupLimits groups;
+  std::int32_t offsets_topic_partitions = 50;                    // offsets.topic.num.partitions
+  std::optional<std::int16_t> offsets_topic_replication_factor;  // none: min(3, brokers)
+  std::int32_t offsets_topic_segment_bytes = 100 << 20;          // offsets.topic.segment.bytes
   rpc::ServerLimits server;
   storage::StoreLimits store;
   metadata::ConfigMap

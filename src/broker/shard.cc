@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <utility>
+
+#include "coordinator/coordinator_key.h"
 
 namespace ottla::broker {
 
@@ -12,6 +16,8 @@ Shard::Shard(io::Env& shard_env, const NodeConfig& node_config, Controller& node
       controller(node_controller),
       fetch_sessions(node_config.fetch_sessions_max / shard_env.shards.count() + 1, shard_env.shard,
                      shard_env.shards.count()),
+      groups(shard_env, node_config.groups,
+             [this](io::Instant deadline) { return wait_for_room(deadline); }),
       client_log(shard_env.clock, shard_env.logger),
       tasks(shard_env.executor),
       store_tasks(shard_env.executor),
@@ -33,6 +39,7 @@ void Shard::stop_waiting() {
   is_stopping_ = true;
   while (!long_polls_.empty()) long_polls_.pop_front().changed->set();
   room_.pulse();
+  groups.stop();
 }
 
 io::Task<bool> Shard::wait_for_room(io::Instant deadline) {
@@ -132,8 +139,30 @@ io::Task<io::Result<>> Shard::prepare(metadata::ImagePtr image) {
 }
 
 void Shard::show(metadata::ImagePtr image) {
-  image_ = std::move(image);
+  const metadata::ImagePtr before = std::exchange(image_, std::move(image));
+  if (before->topics != image_->topics) update_groups(*before);
   image_changed_.pulse();
+}
+
+// The partitions of __consumer_offsets that this node leads and this shard owns; and topics that
+// are gone take their offsets with them.
+void Shard::update_groups(const metadata::Image& before) {
+  std::vector<coordinator::GroupCoordinator::Led> led;
+  if (const metadata::TopicImage* topic = image_->topics->find(coordinator::kOffsetsTopic)) {
+    for (std::size_t i = 0; i < topic->partitions.size(); ++i) {
+      const TopicIdPartition id{topic->id, static_cast<PartitionIndex>(i)};
+      const metadata::PartitionImage& partition = topic->partitions[i];
+      const HostedPartition* hosted = is_owner_of(id) ? find(id) : nullptr;
+      if (hosted && partition.leader == config.node_id)
+        led.push_back({id.partition, hosted->log, partition.leader_epoch});
+    }
+  }
+  groups.lead(led);
+  std::set<std::string> gone;
+  for (const auto& [name, topic] : before.topics->by_name()) {
+    if (!image_->topics->find(topic->id)) gone.insert(name);
+  }
+  if (!gone.empty()) groups.remove_topics(gone);
 }
 
 }  // namespace ottla::broker

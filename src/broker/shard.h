@@ -15,6 +15,7 @@
 #include "broker/fetch_session.h"
 #include "broker/node_config.h"
 #include "broker/topic_settings.h"
+#include "coordinator/group_coordinator.h"
 #include "io/env.h"
 #include "io/list.h"
 #include "metadata/image.h"
@@ -103,6 +104,7 @@ class Shard {
 
   // soft
   FetchSessions fetch_sessions;
+  coordinator::GroupCoordinator groups;  // of the partitions of __consumer_offsets that are here
   rpc::ClientLog client_log;
   wire::ValidationScratch validation_scratch;
   io::TaskGroup tasks;        // requests under way
@@ -110,6 +112,7 @@ class Shard {
 
  private:
   io::Task<void> watch_room();
+  void update_groups(const metadata::Image& before);
 
   std::shared_ptr<storage::Store> store_;
   metadata::ImagePtr image_;

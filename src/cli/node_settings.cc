@@ -36,6 +36,23 @@ class Resolver {
     node.session_timeout_ms = number<std::int64_t>("broker.session.timeout.ms");
     node.store.scrub_bytes_per_second = number<std::uint64_t>("ottla.scrub.bytes.per.second");
     node.store.scrub_interval_ms = number<std::int64_t>("ottla.scrub.interval.ms");
+    node.groups.classic.initial_rebalance_delay_ms =
+        number<std::int32_t>("group.initial.rebalance.delay.ms");
+    node.groups.classic.session_timeout_min_ms =
+        number<std::int32_t>("group.min.session.timeout.ms");
+    node.groups.classic.session_timeout_max_ms =
+        number<std::int32_t>("group.max.session.timeout.ms");
+    node.groups.classic.members_max = number<std::int32_t>("group.max.size");
+    node.groups.offset_metadata_bytes_max = number<std::int32_t>("offset.metadata.max.bytes");
+    node.groups.offsets_retention_ms =
+        number<std::int64_t>("offsets.retention.minutes") * std::int64_t{60'000};
+    node.groups.offsets_retention_check_ms =
+        number<std::int64_t>("offsets.retention.check.interval.ms");
+    node.offsets_topic_partitions = number<std::int32_t>("offsets.topic.num.partitions");
+    if (settings_.all().contains("offsets.topic.replication.factor"))
+      node.offsets_topic_replication_factor =
+          number<std::int16_t>("offsets.topic.replication.factor");
+    node.offsets_topic_segment_bytes = number<std::int32_t>("offsets.topic.segment.bytes");
     node.server.frame_bytes_max = number<std::uint32_t>("socket.request.max.bytes");
     node.server.idle_ms_max = number<std::int64_t>("connections.max.idle.ms");
     for (const auto& [key, setting] : settings_.all())
