@@ -17,6 +17,7 @@ from cases import (
     controller,
     folders,
     franz,
+    groups,
     java,
     kafka_python,
     kcat,
@@ -45,6 +46,7 @@ SHARED = {
 OWN = {
     "startup": startup,
     "controller": controller,
+    "groups": groups,
     "lossy": lossy,
     "restart": restart,
     "folders": folders,
