@@ -346,7 +346,7 @@ void GroupMachine::expire_offsets(Now now, Output& output) {
     };
     push(group.offsets.tombstones(name, is_expired), output);
     if (is_empty && group.offsets.empty() && group.pending.empty() && group.classic &&
-        !group.classic->deadline())
+        group.classic->generation() > 0 && !group.classic->deadline())
       group.classic->remove(output);
     settle(name, group, now);
   }

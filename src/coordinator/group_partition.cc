@@ -17,7 +17,8 @@ namespace {
 using wire::ErrorCode;
 
 constexpr std::size_t kLoadBytes = 5 << 20;        // offsets.load.buffer.size
-constexpr std::size_t kEntryRecordsMax = 500;      // offsets of one request that go together
+constexpr std::size_t kEntryBytesMax = 16 << 10;   // offsets of one request that go together, about
+constexpr std::size_t kOffsetRecordBytes = 64;     // beside its texts
 constexpr std::size_t kBatchBytesMax = 512 << 10;  // entries are joined up to about this
 constexpr io::Duration kRoomPatience = std::chrono::seconds(1);
 
@@ -145,9 +146,16 @@ void GroupPartition::take(Output output) {
   // Commits of offsets stand for themselves, so a large request becomes several batches; what one
   // group changes at once stays together.
   std::vector<GroupRecord> entry;
+  std::size_t bytes = 0;
   for (GroupRecord& record : output.records) {
-    if (entry.size() >= kEntryRecordsMax && std::holds_alternative<OffsetRecord>(record))
-      enter(std::exchange(entry, {}));
+    if (const auto* offset = std::get_if<OffsetRecord>(&record)) {
+      if (bytes > kEntryBytesMax) {
+        enter(std::exchange(entry, {}));
+        bytes = 0;
+      }
+      bytes += kOffsetRecordBytes + offset->group.size() + offset->topic.size();
+      if (offset->value) bytes += offset->value->metadata.size();
+    }
     entry.push_back(std::move(record));
   }
   if (!entry.empty()) enter(std::move(entry));
@@ -214,9 +222,7 @@ bool GroupPartition::write_once() {
   std::size_t entries = 0;
   std::size_t records = 0;
   for (const auto& entry : unwritten_) {
-    if (entries > 0 && (joins_none_ || records + entry.size() > kEntryRecordsMax ||
-                        builder.uncompressed_size() > kBatchBytesMax))
-      break;
+    if (entries > 0 && (joins_none_ || builder.uncompressed_size() > kBatchBytesMax)) break;
     for (const GroupRecord& record : entry) {
       const EncodedRecord encoded = encode_record(record);
       builder.append(

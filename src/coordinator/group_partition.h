@@ -35,6 +35,7 @@ class GroupPartition : public std::enable_shared_from_this<GroupPartition> {
 
   GroupPartition(io::Env& env, std::shared_ptr<storage::PartitionLog> log, LeaderEpoch leader_epoch,
                  const GroupLimits& limits, WaitForRoom wait_for_room);
+  ~GroupPartition();
 
   // Loads, then serves until stop(). Once; ends soon after stop().
   io::Task<void> run();
