@@ -41,7 +41,6 @@ void ClassicGroup::begin_rebalance(Now now, Output& output) {
               state_ == ClassicGroupState::completing_rebalance);
   for (ClassicMember& member : members_.all()) {
     if (state_ == ClassicGroupState::completing_rebalance) member.assignment.clear();
-    member.owes_sync = false;
     if (!member.sync) continue;
     answer_waiting_sync(member, refused_sync(ErrorCode::rebalance_in_progress), output);
     renew_session(member, now);
@@ -300,7 +299,6 @@ void ClassicGroup::refuse_waiting(ErrorCode error, Output& output) {
 // --- time
 
 void ClassicGroup::tick(Now now, const ClassicGroupLimits& limits, Output& output) {
-  if (state_ == ClassicGroupState::dead) return;
   const bool has_member_gone = expire_members(now, output);
   const bool has_id_gone = std::erase_if(pending_, [&](const auto& each) {
                              return each.second <= now.monotonic_ms;

@@ -209,6 +209,21 @@ join c v=4 m=c-3
 )");
 }
 
+TEST(ClassicGroupJoin, JoinThatIsAnsweredAtOnceRenewsTheSession) {
+  expect_trace(kStablePair, R"(
++9000
+join b m=b-2
+  b <- join NONE member=b-2 gen=2 consumer/range leader=a-1
+beat a m=a-1 g=2
+  a <- beat NONE
++9999
++1
+  @19000
+  record gen=3 consumer/null leader=null since=1019000
+  = Empty 3
+)");
+}
+
 TEST(ClassicGroupJoin, IdThatIsNotUsedIsForgottenWithItsSession) {
   expect_trace(kStablePair, R"(
 join c v=4 session=6000
@@ -381,6 +396,29 @@ join b m=b-2
   b <- join NONE member=b-2 gen=3 consumer/range leader=a-1
   c <- join NONE member=c-3 gen=3 consumer/range leader=a-1
   = CompletingRebalance 3
+)");
+}
+
+TEST(ClassicGroupJoin, RebalanceThatIsBegunAgainForgetsTheAssignment) {
+  // Until then the last generation's is shown.
+  expect_trace(kStablePair, R"(
+join a m=a-1
+  = PreparingRebalance 2
+join b m=b-2
+  a <- join NONE member=a-1 gen=3 consumer/range leader=a-1 a-1:x b-2:x
+  b <- join NONE member=b-2 gen=3 consumer/range leader=a-1
+  = CompletingRebalance 3
+describe
+  CompletingRebalance consumer/
+  a-1/null a/127.0.0.1 =p0
+  b-2/null b/127.0.0.1 =p1
+join c
+  = PreparingRebalance 3
+describe
+  PreparingRebalance consumer/
+  a-1/null a/127.0.0.1 =
+  b-2/null b/127.0.0.1 =
+  c-3/null c/127.0.0.1 =
 )");
 }
 

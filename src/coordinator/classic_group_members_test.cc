@@ -259,6 +259,30 @@ join b m=b-2
 )");
 }
 
+TEST(ClassicGroupMembers, SessionThatIsShorterThanBeforeCounts) {
+  expect_trace("limits delay=0", R"(
+join a session=1000000
+  a <- join NONE member=a-1 gen=1 consumer/range leader=a-1 a-1:x
+  = CompletingRebalance 1
+sync a m=a-1 g=1
+  record gen=1 consumer/range leader=a-1 since=1000000 a-1:x=
+  a <- sync NONE consumer/range assignment=
+  = Stable 1
++70000
+join a m=a-1 session=6000
+  a <- join NONE member=a-1 gen=2 consumer/range leader=a-1 a-1:x
+  = CompletingRebalance 2
+sync a m=a-1 g=2
+  record gen=2 consumer/range leader=a-1 since=1070000 a-1:x=
+  a <- sync NONE consumer/range assignment=
+  = Stable 2
++6000
+  @76000
+  record gen=3 consumer/null leader=null since=1076000
+  = Empty 3
+)");
+}
+
 TEST(ClassicGroupMembers, SyncingRenewsTheSession) {
   expect_trace("limits delay=0", R"(
 join a
@@ -331,6 +355,21 @@ join a
   @10000
   record gen=2 consumer/null leader=null since=1010000
   = Empty 2
+)");
+}
+
+TEST(ClassicGroupMembers, NewMemberExpiresInTheFirstDelayToo) {
+  expect_trace("", R"(
+limits delay=30000 new=20000
+join a
+  = PreparingRebalance 0
++20000
+  @20000
+  a <- join UNKNOWN_MEMBER_ID member=
++10000
+  @30000
+  record gen=1 consumer/null leader=null since=1030000
+  = Empty 1
 )");
 }
 
@@ -451,8 +490,8 @@ leave b m=b-2
 }
 
 TEST(ClassicGroupMembers, BatchLeaveTellsEachItsError) {
-  // Another's instance, no such instance, no name at all, unknown; then an administrator's way, an
-  // id that was given out, a member, and the same once more.
+  // Another's instance, no name at all, no such instance; unknown, an administrator's way, an id
+  // that was given out, a member, and the same once more.
   expect_trace("limits delay=0", R"(
 join a i=A
   a <- join NONE member=A-1 gen=1 consumer/range leader=A-1 A-1/A:x
@@ -465,11 +504,11 @@ join a m=A-1 i=A
   = CompletingRebalance 2
 join c v=4
   c <- join MEMBER_ID_REQUIRED member=c-3
-leave x members=A-1/B,/C,,nobody
-  x <- leave NONE A-1/B:FENCED_INSTANCE_ID /C:UNKNOWN_MEMBER_ID :UNKNOWN_MEMBER_ID nobody:UNKNOWN_MEMBER_ID
-leave x members=/B,c-3,A-1/A,A-1
+leave x members=A-1/B,,/C
+  x <- leave NONE A-1/B:FENCED_INSTANCE_ID :UNKNOWN_MEMBER_ID /C:UNKNOWN_MEMBER_ID
+leave x members=nobody,/B,c-3,A-1/A,A-1
   record gen=3 consumer/null leader=null since=1000000
-  x <- leave NONE /B:NONE c-3:NONE A-1/A:NONE A-1:UNKNOWN_MEMBER_ID
+  x <- leave NONE nobody:UNKNOWN_MEMBER_ID /B:NONE c-3:NONE A-1/A:NONE A-1:UNKNOWN_MEMBER_ID
   = Empty 3
 )");
 }
@@ -713,6 +752,57 @@ sync b m=b-2 g=3 a=A-1:p0,b-2:p1
 join b m=b-2 session=100000 p=range:y
   b <- join NONE member=b-2 gen=4 consumer/range leader=b-2 b-2:y
   = CompletingRebalance 4
+)");
+}
+
+TEST(ClassicGroupMembers, StaticMemberThatComesBackHasANewSession) {
+  // And is shown where it is now.
+  expect_trace("limits delay=0", R"(
+join a i=A client=old
+  a <- join NONE member=A-1 gen=1 consumer/range leader=A-1 A-1/A:x
+  = CompletingRebalance 1
+sync a m=A-1 g=1 a=A-1:p0
+  record gen=1 consumer/range leader=A-1 since=1000000 A-1/A:x=p0
+  a <- sync NONE consumer/range assignment=p0
+  = Stable 1
+describe
+  Stable consumer/range
+  A-1/A old/127.0.0.1 x=p0
++9000
+join a2 i=A client=new
+  record gen=1 consumer/range leader=A-2 since=1000000 A-2/A:x=p0
+  a2 <- join NONE member=A-2 gen=1 consumer/range leader=A-1
+describe
+  Stable consumer/range
+  A-2/A new/127.0.0.1 x=p0
++9999
++1
+  @19000
+  record gen=2 consumer/null leader=null since=1019000
+  = Empty 2
+)");
+}
+
+TEST(ClassicGroupMembers, StaticMemberThatComesBackIsNotNew) {
+  // Its wait is that of a member that joins again.
+  expect_trace("", R"(
+limits delay=0 new=20000
+join a session=100000
+  a <- join NONE member=a-1 gen=1 consumer/range leader=a-1 a-1:x
+  = CompletingRebalance 1
+sync a m=a-1 g=1 a=a-1:p0
+  record gen=1 consumer/range leader=a-1 since=1000000 a-1:x=p0
+  a <- sync NONE consumer/range assignment=p0
+  = Stable 1
+join b i=B
+  = PreparingRebalance 1
+join b2 i=B
+  b <- join FENCED_INSTANCE_ID member=B-2
++20000
+join a m=a-1 session=100000
+  a <- join NONE member=a-1 gen=2 consumer/range leader=a-1 a-1:x B-3/B:x
+  b2 <- join NONE member=B-3 gen=2 consumer/range leader=a-1
+  = CompletingRebalance 2
 )");
 }
 

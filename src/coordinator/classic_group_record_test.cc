@@ -87,6 +87,47 @@ join a i=A v=9
 )");
 }
 
+TEST(ClassicGroupRecord, LoadedGroupIsRebalancedForItsSizeOnce) {
+  // B is away, so that they are still too many: its session or its sync will end that.
+  expect_trace("limits delay=0", R"(
+join a i=A
+  a <- join NONE member=A-1 gen=1 consumer/range leader=A-1 A-1/A:x
+  = CompletingRebalance 1
+join b i=B session=100000
+  = PreparingRebalance 1
+join a m=A-1 i=A
+  a <- join NONE member=A-1 gen=2 consumer/range leader=A-1 A-1/A:x B-2/B:x
+  b <- join NONE member=B-2 gen=2 consumer/range leader=A-1
+  = CompletingRebalance 2
+sync a m=A-1 g=2 a=A-1:p0,B-2:p1
+  record gen=2 consumer/range leader=A-1 since=1000000 A-1/A:x=p0 B-2/B:x=p1
+  a <- sync NONE consumer/range assignment=p0
+  = Stable 2
+sync b m=B-2 g=2
+  b <- sync NONE consumer/range assignment=p1
+limits max=1
+restore
++0
+  @0
+  = PreparingRebalance 2
+join a m=A-1 i=A
++60000
+  @60000
+  a <- join NONE member=A-1 gen=3 consumer/range leader=A-1 A-1/A:x B-2/B:x
+  = CompletingRebalance 3
+sync a m=A-1 g=3 a=A-1:p0
+  record gen=3 consumer/range leader=A-1 since=1060000 A-1/A:x=p0 B-2/B:x=
+  a <- sync NONE consumer/range assignment=p0
+  = Stable 3
++5000
+beat a m=A-1 g=3
+  a <- beat NONE
++5000
+beat a m=A-1 g=3
+  a <- beat NONE
+)");
+}
+
 TEST(ClassicGroupRecord, CommitIsChecked) {
   expect_trace("limits delay=0", R"(
 commit g=-1
@@ -178,6 +219,20 @@ leave a members=a-1
   a <- leave COORDINATOR_NOT_AVAILABLE
 leave a m=a-1
   a <- leave COORDINATOR_NOT_AVAILABLE
+)");
+}
+
+TEST(ClassicGroupRecord, DeletedInItsFirstDelayItHasNothingDue) {
+  expect_trace("", R"(
+join a
+  = PreparingRebalance 0
+remove
+  record tombstone
+  a <- join UNKNOWN_MEMBER_ID member=a-1
+  = Dead 0
+deadline
+  nothing is due
++100000
 )");
 }
 

@@ -58,7 +58,7 @@ ClassicMember& ClassicRoster::add(ClassicMember member) {
 }
 
 void ClassicRoster::erase(ClassicMember& member) {
-  take_join(member);
+  OTTLA_CHECK(!member.join && !member.sync);
   count_protocols(member, -1);
   positions_.erase(member.id);
   if (member.instance_id) static_positions_.erase(*member.instance_id);

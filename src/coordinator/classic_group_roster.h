@@ -84,7 +84,7 @@ class ClassicRoster {
 
   // The first one leads. REQUIRES: id and instance id are not taken.
   ClassicMember& add(ClassicMember member);
-  // The eldest of the others leads if it was the leader. What waits is forgotten.
+  // The eldest of the others leads if it was the leader. REQUIRES: nothing of it waits.
   void erase(ClassicMember& member);
   void clear();
   // A static member comes back under a new id, and keeps its place and the lead. REQUIRES: not
