@@ -7,8 +7,7 @@ namespace ottla::broker {
 std::expected<GroupPlace, wire::ErrorCode> locate_group(const Shard& shard,
                                                         const std::string& group) {
   const metadata::TopicImage* topic = shard.image()->topics->find(coordinator::kOffsetsTopic);
-  if (!topic || topic->partitions.empty())
-    return std::unexpected(wire::ErrorCode::coordinator_not_available);
+  if (!topic || topic->partitions.empty()) return std::unexpected(wire::ErrorCode::not_coordinator);
   const auto index = coordinator::coordinator_partition(
       group, static_cast<std::int32_t>(topic->partitions.size()));
   if (topic->partitions[static_cast<std::size_t>(index)].leader != shard.config.node_id)

@@ -16,8 +16,8 @@ struct GroupPlace {
   PartitionIndex partition = 0;
   unsigned owner = 0;  // the shard
 };
-// COORDINATOR_NOT_AVAILABLE while there is no __consumer_offsets (FindCoordinator makes it),
-// NOT_COORDINATOR if another node is.
+// NOT_COORDINATOR if another node is, and while there is no __consumer_offsets: the client then
+// asks FindCoordinator, which makes it.
 std::expected<GroupPlace, wire::ErrorCode> locate_group(const Shard& shard,
                                                         const std::string& group);
 

@@ -102,6 +102,7 @@ io::Task<void> serve(RequestContext context, wire::OffsetFetchRequest request) {
   if (version < kManyGroupsFrom) {
     GroupRequest group;
     group.group_id = request.group_id;
+    group.topics.reset();  // all of them, unless some are named
     if (request.topics) {
       group.topics.emplace();
       for (const auto& topic : *request.topics) {

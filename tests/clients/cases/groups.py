@@ -7,13 +7,15 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer
 from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import AdminClient
 from kafka import KafkaConsumer, TopicPartition
 
-from harness.server import PROJECT
+from harness import wire
+from harness.server import PROJECT, Kafka, copy_of
 from harness.target import make_topic, output_of
 
 SETTLED_SECONDS_MAX = 40
@@ -30,6 +32,7 @@ def run(target, group, report):
             more = ["offsets.topic.replication.factor=1"] if target.kind == "kafka" else []
             own.append(target.new_server(settings=QUICK + more))
             own[0].start()
+            await_coordinator(own[0])
         return own[0]
 
     for name, case in CASES.items():
@@ -37,6 +40,19 @@ def run(target, group, report):
             report.run_one(group, name, lambda case=case: case(server(), target))
     for one in own:
         one.stop()
+
+
+def await_coordinator(server):
+    """Makes __consumer_offsets, and waits until a group can be used."""
+    deadline = time.monotonic() + SETTLED_SECONDS_MAX
+    with wire.Connection(server.bootstrap) as connection:
+        while True:
+            request = wire.FindCoordinatorRequest(key_type=0, coordinator_keys=["g"])
+            found = connection.ask(request, 4).coordinators[0].error_code
+            if found == 0 and heartbeat(connection, "g", 4, "who", 1) == UNKNOWN_MEMBER_ID:
+                return
+            assert time.monotonic() < deadline, f"no coordinator: error {found}"
+            time.sleep(0.05)
 
 
 def fill(server, topic, count, partitions=1, first=0):
@@ -340,6 +356,350 @@ def case_deleted_topic_takes_its_offsets(server, target):
                 break
             assert time.monotonic() < deadline, f"the offset {found} outlives its topic"
             time.sleep(0.1)
+
+
+ILLEGAL_GENERATION, INCONSISTENT_GROUP_PROTOCOL, UNKNOWN_MEMBER_ID = 22, 23, 25
+INVALID_SESSION_TIMEOUT, NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, MEMBER_ID_REQUIRED = 26, 68, 69, 79
+INVALID_GROUP_ID, UNKNOWN_TOPIC_ID = 24, 100
+
+
+def join(connection, group, version, member="", session_ms=SESSION_MS, protocols=("p",)):
+    protocol = wire.JoinGroupRequest.JoinGroupRequestProtocol
+    return connection.ask(
+        wire.JoinGroupRequest(
+            group_id=group,
+            session_timeout_ms=session_ms,
+            rebalance_timeout_ms=SESSION_MS,
+            member_id=member,
+            group_instance_id=None,
+            protocol_type="tests",
+            protocols=[protocol(name=name, metadata=b"wishes") for name in protocols],
+        ),
+        version,
+    )
+
+
+def sync(connection, group, version, member, generation, assignment=b""):
+    one = wire.SyncGroupRequest.SyncGroupRequestAssignment
+    return connection.ask(
+        wire.SyncGroupRequest(
+            group_id=group,
+            generation_id=generation,
+            member_id=member,
+            group_instance_id=None,
+            protocol_type="tests",
+            protocol_name="p",
+            assignments=[one(member_id=member, assignment=assignment)] if assignment else [],
+        ),
+        version,
+    )
+
+
+def heartbeat(connection, group, version, member, generation):
+    request = wire.HeartbeatRequest(
+        group_id=group, generation_id=generation, member_id=member, group_instance_id=None
+    )
+    return connection.ask(request, version).error_code
+
+
+def leave(connection, group, version, member):
+    identity = wire.LeaveGroupRequest.MemberIdentity
+    answer = connection.ask(
+        wire.LeaveGroupRequest(
+            group_id=group,
+            member_id=member,
+            members=[identity(member_id=member, group_instance_id=None, reason=None)],
+        ),
+        version,
+    )
+    return answer.error_code or (answer.members[0].error_code if version >= 3 else 0)
+
+
+def commit(connection, group, version, topic, topic_id, offset, member="", generation=-1):
+    of_topic = wire.OffsetCommitRequest.OffsetCommitRequestTopic
+    of_partition = of_topic.OffsetCommitRequestPartition
+    answer = connection.ask(
+        wire.OffsetCommitRequest(
+            group_id=group,
+            generation_id_or_member_epoch=generation,
+            member_id=member,
+            group_instance_id=None,
+            retention_time_ms=-1,
+            topics=[
+                of_topic(
+                    name=topic,
+                    topic_id=topic_id,
+                    partitions=[
+                        of_partition(
+                            partition_index=i,
+                            committed_offset=offset,
+                            committed_leader_epoch=-1,
+                            committed_metadata="note",
+                        )
+                        for i in (0, 7)  # there is no partition 7
+                    ],
+                )
+            ],
+        ),
+        version,
+    )
+    codes = {one.partition_index: one.error_code for one in answer.topics[0].partitions}
+    return [codes[0], codes[7]]
+
+
+def fetch_offsets(connection, group, version, topic, topic_id, everything=False):
+    """(offset, metadata, error) of each partition, and the error of the group."""
+    if version >= 8:
+        of_group = wire.OffsetFetchRequest.OffsetFetchRequestGroup
+        topics = [
+            of_group.OffsetFetchRequestTopics(name=topic, topic_id=topic_id, partition_indexes=[0])
+        ]
+        request = wire.OffsetFetchRequest(
+            groups=[
+                of_group(
+                    group_id=group,
+                    member_id=None,
+                    member_epoch=-1,
+                    topics=None if everything else topics,
+                )
+            ],
+            require_stable=False,
+        )
+        answer = connection.ask(request, version).groups[0]
+    else:
+        of_topic = wire.OffsetFetchRequest.OffsetFetchRequestTopic
+        topics = [of_topic(name=topic, partition_indexes=[0])]
+        request = wire.OffsetFetchRequest(
+            group_id=group, topics=None if everything else topics, require_stable=False
+        )
+        answer = connection.ask(request, version)
+    found = [
+        (one.committed_offset, one.metadata, one.error_code)
+        for of_topic in answer.topics
+        for one in of_topic.partitions
+    ]
+    return found, answer.error_code if version >= 2 else 0
+
+
+def case_every_version_of_offsets(server, target):
+    make_topic(server.bootstrap, "versions", 1)
+    topic_id = wire.metadata(server.bootstrap, ["versions"]).topics[0].topic_id
+    with wire.Connection(server.bootstrap) as connection:
+        for version in range(2, 11):
+            group = f"offsets-v{version}"
+            found = commit(connection, group, version, "versions", topic_id, version)
+            assert found == [0, wire.UNKNOWN_TOPIC_OR_PARTITION], (version, found)
+            found = commit(connection, group, version, "versions", topic_id, 1, "who", 3)
+            assert found[0] == UNKNOWN_MEMBER_ID, (version, found)
+            found = commit(connection, f"no-{group}", version, "versions", topic_id, 1, "who", 3)
+            wanted = GROUP_ID_NOT_FOUND if version >= 9 else ILLEGAL_GENERATION
+            assert found[0] == wanted, (version, found)
+        for version in range(1, 11):
+            found = fetch_offsets(connection, "offsets-v5", version, "versions", topic_id)
+            assert found == ([(5, "note", 0)], 0), (version, found)
+            found = fetch_offsets(connection, "none", version, "versions", topic_id)
+            assert found == ([(-1, "", 0)], 0), (version, found)
+            if version >= 2:
+                found = fetch_offsets(connection, "offsets-v5", version, "versions", topic_id, True)
+                assert found == ([(5, "note", 0)], 0), (version, found)
+        absent = [uuid.UUID(int=77), "versions-absent"]
+        for version in (9, 10):
+            found = commit(connection, "offsets-v9", version, absent[1], absent[0], 1)
+            wanted = UNKNOWN_TOPIC_ID if version == 10 else wire.UNKNOWN_TOPIC_OR_PARTITION
+            assert found == [wanted] * 2, (version, found)
+        found = fetch_offsets(connection, "offsets-v5", 10, "", absent[0])
+        assert found == ([(-1, "", UNKNOWN_TOPIC_ID)], 0), found
+
+
+def case_every_version_of_membership(server, target):
+    with wire.Connection(server.bootstrap) as connection:
+        for version in range(0, 10):
+            group = f"members-v{version}"
+            joined = join(connection, group, version)
+            if version >= 4:
+                assert joined.error_code == MEMBER_ID_REQUIRED and joined.member_id, joined
+                joined = join(connection, group, version, joined.member_id)
+            member = joined.member_id
+            assert (joined.error_code, joined.generation_id) == (0, 1), (version, joined)
+            assert (joined.leader, joined.protocol_name) == (member, "p"), (version, joined)
+            assert [(m.member_id, m.metadata) for m in joined.members] == [(member, b"wishes")]
+            assert member.startswith("ottla-tests-"), member
+            at = min(version, 5)
+            beat = min(version, 4)
+            found = sync(connection, group, at, member, 9)
+            assert found.error_code == ILLEGAL_GENERATION, (version, found)
+            found = sync(connection, group, at, member, 1, b"work")
+            assert (found.error_code, found.assignment) == (0, b"work"), (version, found)
+            assert heartbeat(connection, group, beat, member, 1) == 0
+            assert heartbeat(connection, group, beat, member, 2) == ILLEGAL_GENERATION
+            assert heartbeat(connection, group, beat, "who", 1) == UNKNOWN_MEMBER_ID
+            assert heartbeat(connection, f"no-{group}", beat, member, 1) == UNKNOWN_MEMBER_ID
+            again = join(connection, group, version, member)  # the leader's: a new generation
+            assert (again.error_code, again.generation_id) == (0, 2), (version, again)
+            assert heartbeat(connection, group, beat, member, 2) == 0
+            assert leave(connection, group, at, "who") == UNKNOWN_MEMBER_ID
+            assert leave(connection, group, at, member) == 0
+            assert leave(connection, group, at, member) == UNKNOWN_MEMBER_ID
+            bad = join(connection, group, version, session_ms=1)
+            assert bad.error_code == INVALID_SESSION_TIMEOUT, (version, bad)
+            bad = join(connection, group, version, protocols=())
+            assert bad.error_code == INCONSISTENT_GROUP_PROTOCOL, (version, bad)
+            bad = join(connection, group, version, "who")
+            assert bad.error_code == UNKNOWN_MEMBER_ID, (version, bad)
+            assert join(connection, "", version).error_code == INVALID_GROUP_ID
+
+
+def case_every_version_of_administration(server, target):
+    described = wire.DescribeGroupsRequest
+    with wire.Connection(server.bootstrap) as connection:
+        first = join(connection, "described", 3)
+        sync(connection, "described", 3, first.member_id, 1, b"work")
+        for version in range(0, 7):
+            request = described(groups=["described", "nobody"], include_authorized_operations=True)
+            one, other = connection.ask(request, version).groups
+            assert (one.error_code, one.group_state) == (0, "Stable"), (version, one)
+            assert (one.protocol_type, one.protocol_data) == ("tests", "p"), (version, one)
+            member = one.members[0]
+            assert (member.member_id, member.client_id, member.client_host) == (
+                first.member_id,
+                "ottla-tests",
+                "/127.0.0.1",
+            ), member
+            assert (member.member_metadata, member.member_assignment) == (b"wishes", b"work")
+            wanted = (GROUP_ID_NOT_FOUND if version >= 6 else 0, "Dead")
+            assert (other.error_code, other.group_state) == wanted, (version, other)
+            if version >= 3:
+                assert one.authorized_operations == {3, 6, 8, 10, 11}, one
+        for version in range(0, 6):
+            request = wire.ListGroupsRequest(
+                states_filter=["stable"] if version >= 4 else [],
+                types_filter=["classic"] if version >= 5 else [],
+            )
+            answer = connection.ask(request, version)
+            found = {group.group_id: group for group in answer.groups}
+            assert answer.error_code == 0 and "described" in found, (version, answer)
+            assert found["described"].protocol_type == "tests", found
+            if version >= 4:
+                assert found["described"].group_state == "Stable", found
+        for version in range(0, 3):
+            request = wire.DeleteGroupsRequest(groups_names=["described", "nobody"])
+            results = connection.ask(request, version).results
+            codes = {result.group_id: result.error_code for result in results}
+            wanted = {"described": NON_EMPTY_GROUP, "nobody": GROUP_ID_NOT_FOUND}
+            assert codes == wanted, (version, codes)
+        leave(connection, "described", 3, first.member_id)
+        request = wire.DeleteGroupsRequest(groups_names=["described"])
+        assert connection.ask(request, 2).results[0].error_code == 0
+
+
+def offsets_on(server, groups):
+    """Of each group: topic, partition, offset, metadata of all that is committed; as a consumer
+    would see it that waits for open transactions."""
+    found = {}
+    with wire.Connection(server.bootstrap) as connection:
+        for group in groups:
+            of_group = wire.OffsetFetchRequest.OffsetFetchRequestGroup
+            request = wire.OffsetFetchRequest(
+                groups=[of_group(group_id=group, member_id=None, member_epoch=-1, topics=None)],
+                require_stable=False,
+            )
+            deadline = time.monotonic() + SETTLED_SECONDS_MAX
+            while True:
+                answer = connection.ask(request, 8).groups[0]
+                if answer.error_code not in (
+                    wire.COORDINATOR_LOAD_IN_PROGRESS,
+                    wire.COORDINATOR_NOT_AVAILABLE,
+                    wire.NOT_COORDINATOR,
+                ):
+                    break
+                assert time.monotonic() < deadline, answer
+                time.sleep(0.1)
+            assert answer.error_code == 0, answer
+            found[group] = sorted(
+                (topic.name, one.partition_index, one.committed_offset, one.metadata)
+                for topic in answer.topics
+                for one in topic.partitions
+            )
+    return found
+
+
+def case_kafka_takes_over_our_groups_and_gives_them_back(server, target):
+    """The folder of this node, stopped cleanly, is started by Kafka: the same offsets; what is
+    committed there is here again afterwards."""
+    groups = ["kcat-group", "committing", "python-group", "outliving", "offsets-v5"]
+    make_topic(server.bootstrap, "handed", 1)
+    with confluent(server, "handed-group") as consumer:
+        consumer.commit(offsets=[Place("handed", 0, 11)], asynchronous=False)
+    before = offsets_on(server, groups)
+    server.stop()
+    copy = copy_of(server.log_dir, target.folder / "groups-handed-over")
+    server.start()
+    kafka = Kafka(
+        target.folder / "kafka-on-our-groups",
+        settings=[*QUICK, "offsets.topic.replication.factor=1"],
+        adopt=copy,
+    )
+    target.others.append(kafka)
+    kafka.start()
+    assert offsets_on(kafka, groups) == before
+    with confluent(kafka, "handed-group") as consumer:
+        consumer.commit(offsets=[Place("handed", 0, 12)], asynchronous=False)
+    kafka.stop()
+    again = target.new_server(settings=server.settings, adopt=copy)
+    again.start()
+    assert offsets_on(again, groups) == before
+    assert offsets_on(again, ["handed-group"]) == {"handed-group": [("handed", 0, 12, "")]}
+    again.stop()
+
+
+def case_transactional_commits_that_kafka_wrote(server, target):
+    """Committed, aborted and left open; the last by a producer that died."""
+    kafka = Kafka(
+        target.folder / "kafka-with-transactional-commits",
+        settings=[
+            *QUICK,
+            "offsets.topic.replication.factor=1",
+            "transaction.state.log.replication.factor=1",
+            "transaction.state.log.min.isr=1",
+        ],
+    )
+    target.others.append(kafka)
+    kafka.start()
+    make_topic(kafka.bootstrap, "in", 1)
+    groups = ["committed", "aborted", "open"]
+    for group in groups:
+        with confluent(kafka, group) as consumer:
+            consumer.commit(offsets=[Place("in", 0, 1)], asynchronous=False)
+            consumer.subscribe(["in"])
+            producer = Producer(
+                {"bootstrap.servers": kafka.bootstrap, "transactional.id": group, "log_level": 0}
+            )
+            producer.init_transactions(SETTLED_SECONDS_MAX)
+            producer.begin_transaction()
+            poll_until([consumer], lambda: owned(consumer) == [0], "nothing was assigned")
+            producer.send_offsets_to_transaction(
+                [Place("in", 0, 5)], consumer.consumer_group_metadata(), SETTLED_SECONDS_MAX
+            )
+            if group == "committed":
+                producer.commit_transaction(SETTLED_SECONDS_MAX)
+            elif group == "aborted":
+                producer.abort_transaction(SETTLED_SECONDS_MAX)
+    before = offsets_on(kafka, groups)
+    assert [found[0][2] for found in before.values()] == [5, 1, 1], before
+    kafka.stop()
+    copy = copy_of(kafka.log_dir, target.folder / "transactional-commits")
+    taken = target.new_server(settings=server.settings, adopt=copy)
+    taken.start()
+    assert offsets_on(taken, groups) == before
+    with wire.Connection(taken.bootstrap) as connection:
+        of_group = wire.OffsetFetchRequest.OffsetFetchRequestGroup
+        request = wire.OffsetFetchRequest(
+            groups=[of_group(group_id="open", member_id=None, member_epoch=-1, topics=None)],
+            require_stable=True,
+        )
+        partition = connection.ask(request, 8).groups[0].topics[0].partitions[0]
+    assert (partition.error_code, partition.committed_offset) == (88, -1), partition
+    taken.stop()
 
 
 def case_dump_of_offsets_topic(server, target):
