@@ -17,7 +17,8 @@ inline constexpr std::int32_t kTopicOperationsAll =
     0xdf8;  // read .. describe, describe and alter configs
 inline constexpr std::int32_t kClusterOperationsAll =
     0x1fa0;  // create, alter, describe, cluster action, configs, idempotent write
-inline constexpr std::int32_t kGroupOperationsAll = 0xd48;  // read, delete, describe, describe and alter configs
+inline constexpr std::int32_t kGroupOperationsAll =
+    0xd48;  // read, delete, describe, describe and alter configs
 inline constexpr std::int32_t kOperationsNotAsked = INT32_MIN;
 
 // Kafka's two words for a topic that is not there: its name could never be one, or nobody has made

@@ -121,19 +121,19 @@ TEST_F(GroupPartitionTest, WhatWasAnsweredIsLoadedAfterAKill) {
 }
 
 TEST_F(GroupPartitionTest, WhileLoadingAndAfterStoppingNobodyIsServed) {
-  EXPECT_EQ(run([](io::Env& env) -> io::Task<int> {
-              io::TaskGroup tasks(env.executor);
-              auto serving = co_await serve(env, tasks);
-              REQUIRE_OK(serving);
-              for (int i = 0; i < 40; ++i) {  // more than a start takes from the journal
-                EXPECT_TRUE(
-                    (co_await commit(serving->partition, commit_of("g", i, 50))).has_value());
-              }
-              serving->partition->stop();
-              co_await tasks.join();
-              co_return 0;
-            }),
-            0);
+  EXPECT_EQ(
+      run([](io::Env& env) -> io::Task<int> {
+        io::TaskGroup tasks(env.executor);
+        auto serving = co_await serve(env, tasks);
+        REQUIRE_OK(serving);
+        for (int i = 0; i < 40; ++i) {  // more than a start takes from the journal
+          EXPECT_TRUE((co_await commit(serving->partition, commit_of("g", i, 50))).has_value());
+        }
+        serving->partition->stop();
+        co_await tasks.join();
+        co_return 0;
+      }),
+      0);
   EXPECT_EQ(run([](io::Env& env) -> io::Task<int> {
               io::TaskGroup tasks(env.executor);
               auto serving = co_await serve(env, tasks);
