@@ -19,10 +19,16 @@
 #include "wire/messages/find_coordinator_response.h"
 #include "wire/messages/init_producer_id_request.h"
 #include "wire/messages/init_producer_id_response.h"
+#include "wire/messages/list_groups_request.h"
+#include "wire/messages/list_groups_response.h"
 #include "wire/messages/list_offsets_request.h"
 #include "wire/messages/list_offsets_response.h"
 #include "wire/messages/metadata_request.h"
 #include "wire/messages/metadata_response.h"
+#include "wire/messages/offset_commit_request.h"
+#include "wire/messages/offset_commit_response.h"
+#include "wire/messages/offset_fetch_request.h"
+#include "wire/messages/offset_fetch_response.h"
 #include "wire/messages/offset_for_leader_epoch_request.h"
 #include "wire/messages/offset_for_leader_epoch_response.h"
 
@@ -312,14 +318,65 @@ TEST_F(HandlersTest, FindCoordinator) {
   wire::FindCoordinatorRequest request;
   request.key = "group";
   const auto one = ask<wire::FindCoordinatorResponse>(request, 1);
-  EXPECT_EQ(one.error_code, number(ErrorCode::coordinator_not_available));
-  EXPECT_EQ(one.node_id, -1);
+  EXPECT_EQ(one.error_code, 0) << one.error_message.value_or("");
+  EXPECT_EQ(one.node_id, 1);
+  EXPECT_EQ(one.port, 9092);
   request = {};
   request.coordinator_keys = {"a", "b"};
   const auto both = ask<wire::FindCoordinatorResponse>(request, 4);
   ASSERT_THAT(both.coordinators, SizeIs(2));
   EXPECT_EQ(both.coordinators[1].key, "b");
-  EXPECT_EQ(both.coordinators[1].error_code, number(ErrorCode::coordinator_not_available));
+  EXPECT_EQ(both.coordinators[1].error_code, 0);
+  request.key_type = 1;  // transactions
+  const auto none = ask<wire::FindCoordinatorResponse>(request, 4);
+  EXPECT_EQ(none.coordinators.at(0).error_code, number(ErrorCode::coordinator_not_available));
+  EXPECT_EQ(none.coordinators.at(0).node_id, -1);
+  wire::MetadataRequest metadata;
+  metadata.topics.emplace().emplace_back().name = "__consumer_offsets";
+  const auto topic = ask<wire::MetadataResponse>(metadata, 12).topics.at(0);
+  EXPECT_THAT(topic.partitions, SizeIs(50));
+  EXPECT_TRUE(topic.is_internal);
+}
+
+// Groups of all shards, over two lives of the node.
+TEST_F(HandlersTest, OffsetsOfManyGroups) {
+  make_topic("t");
+  const auto commit_all = [&](Offset offset) {
+    for (int i = 0; i < 20; ++i) {
+      wire::OffsetCommitRequest request;
+      request.group_id = "g" + std::to_string(i);
+      auto& topic = request.topics.emplace_back();
+      topic.name = "t";
+      topic.partitions.emplace_back().committed_offset = offset + i;
+      const auto answer = ask<wire::OffsetCommitResponse>(request, 8);
+      EXPECT_EQ(answer.topics.at(0).partitions.at(0).error_code,
+                number(offset < 0 ? ErrorCode::not_coordinator : ErrorCode::none));
+    }
+  };
+  commit_all(-100);  // nobody has asked for the coordinator yet
+  wire::FindCoordinatorRequest find;
+  find.key = "g";
+  EXPECT_EQ(ask<wire::FindCoordinatorResponse>(find, 1).error_code, 0);
+  commit_all(100);
+  node.crash(io::sim::CrashKind::power_loss);
+  ready = false;
+  start();
+  for (int i = 0; i < 20; ++i) {
+    wire::OffsetFetchRequest request;
+    auto& group = request.groups.emplace_back();
+    group.group_id = "g" + std::to_string(i);
+    group.topics.reset();
+    wire::OffsetFetchResponse answer;
+    for (int tries = 0; tries < 1000; ++tries) {
+      answer = ask<wire::OffsetFetchResponse>(request, 8);
+      if (answer.groups.at(0).error_code == 0) break;
+    }
+    ASSERT_THAT(answer.groups.at(0).topics, SizeIs(1)) << i;
+    EXPECT_EQ(answer.groups[0].topics[0].partitions.at(0).committed_offset, 100 + i);
+  }
+  const auto listed = ask<wire::ListGroupsResponse>(wire::ListGroupsRequest{}, 5);
+  EXPECT_EQ(listed.error_code, 0);
+  EXPECT_THAT(listed.groups, SizeIs(20));
 }
 
 TEST_F(HandlersTest, ApiVersions) {
