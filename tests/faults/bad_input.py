@@ -13,7 +13,9 @@ from harness.target import make_topic
 
 CLOSE_SECONDS_MAX = 10
 LINES_MAX = 10  # in 10 s, of a shard: src/rpc/client_log.h
-APIS_THAT_CHANGE_NOTHING = (1, 2, 3, 10, 18, 23, 32, 60, 75)
+# FindCoordinator is not among them: it makes __consumer_offsets.
+APIS_THAT_CHANGE_NOTHING = (1, 2, 3, 9, 12, 14, 15, 16, 18, 23, 32, 60, 75)
+OFFSET_DELETE = 47
 
 
 def header(api_key, version, correlation_id=7, client_id=b"bad"):
@@ -193,7 +195,42 @@ def good_request(key, version):
             topics=[wire.MetadataRequest.MetadataRequestTopic(name="log")],
             allow_auto_topic_creation=False,
         ),
+        8: wire.OffsetCommitRequest(
+            group_id="group",
+            generation_id_or_member_epoch=-1,
+            member_id="",
+            group_instance_id=None,
+            retention_time_ms=-1,
+            topics=[],
+        ),
+        9: wire.OffsetFetchRequest(
+            group_id="group", topics=None if version >= 2 else [], groups=[], require_stable=False
+        ),
         10: wire.FindCoordinatorRequest(key="group", key_type=0, coordinator_keys=["group"]),
+        11: wire.JoinGroupRequest(
+            group_id="group",
+            session_timeout_ms=6000,
+            rebalance_timeout_ms=6000,
+            member_id="nobody",
+            group_instance_id=None,
+            protocol_type="consumer",
+            protocols=[],
+        ),
+        12: wire.HeartbeatRequest(
+            group_id="group", generation_id=1, member_id="nobody", group_instance_id=None
+        ),
+        13: wire.LeaveGroupRequest(group_id="group", member_id="nobody", members=[]),
+        14: wire.SyncGroupRequest(
+            group_id="group",
+            generation_id=1,
+            member_id="nobody",
+            group_instance_id=None,
+            protocol_type="consumer",
+            protocol_name="range",
+            assignments=[],
+        ),
+        15: wire.DescribeGroupsRequest(groups=["group"], include_authorized_operations=False),
+        16: wire.ListGroupsRequest(states_filter=[], types_filter=[]),
         18: wire.ApiVersionsRequest(client_software_name="bad", client_software_version="1"),
         19: wire.CreateTopicsRequest(topics=[], timeout_ms=100, validate_only=True),
         20: wire.DeleteTopicsRequest(topic_names=["nowhere"], timeout_ms=100),
@@ -209,6 +246,7 @@ def good_request(key, version):
             include_synonyms=True,
             include_documentation=True,
         ),
+        42: wire.DeleteGroupsRequest(groups_names=["group"]),
         60: wire.DescribeClusterRequest(
             include_cluster_authorized_operations=False,
             endpoint_type=1,
@@ -220,6 +258,9 @@ def good_request(key, version):
             cursor=None,
         ),
     }
+    if key == OFFSET_DELETE:  # kafka-python has none
+        header = struct.pack(">hhih3s", key, version, 5, 3, b"bad")
+        return header + struct.pack(">h5sih3sii", 5, b"group", 1, 3, b"log", 1, 0)
     request = requests[key]
     request.API_VERSION = version
     try:
