@@ -32,6 +32,7 @@ constexpr ServedApi kServed[] = {
     all_versions(ApiKey::kApiVersions, {0, 4}, handle_api_versions),
     all_versions(ApiKey::kCreateTopics, {2, 7}, handle_create_topics),
     all_versions(ApiKey::kDeleteTopics, {1, 6}, handle_delete_topics),
+    all_versions(ApiKey::kDeleteRecords, {0, 2}, handle_delete_records),
     all_versions(ApiKey::kInitProducerId, {0, 5}, handle_init_producer_id),
     all_versions(ApiKey::kOffsetForLeaderEpoch, {2, 4}, handle_offset_for_leader_epoch),
     all_versions(ApiKey::kDescribeConfigs, {1, 4}, handle_describe_configs),

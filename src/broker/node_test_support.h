@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -57,13 +58,20 @@ class NodeTest : public ::testing::Test {
     return answer ? std::move(*answer) : Response{};
   }
 
-  Uuid make_topic(const std::string& name, std::int32_t partitions = 2) {
+  using Configs = std::map<std::string, std::string>;
+  Uuid make_topic(const std::string& name, std::int32_t partitions = 2,
+                  const Configs& configs = {}) {
     wire::CreateTopicsRequest request;
     request.timeout_ms = 10'000;
     auto& topic = request.topics.emplace_back();
     topic.name = name;
     topic.num_partitions = partitions;
     topic.replication_factor = -1;
+    for (const auto& [key, value] : configs) {
+      auto& entry = topic.configs.emplace_back();
+      entry.name = key;
+      entry.value = value;
+    }
     const auto answer = ask<wire::CreateTopicsResponse>(request, 7);
     EXPECT_EQ(answer.topics.at(0).error_code, 0) << answer.topics[0].error_message.value_or("");
     return answer.topics.at(0).topic_id;

@@ -55,7 +55,9 @@ TopicSettings resolve_topic_settings(const metadata::ConfigsImage& configs,
   lookup.number("message.timestamp.after.max.ms", "log.message.timestamp.after.max.ms",
                 validation.message_timestamp_after_max_ms);
   if (const auto policy = lookup.text("cleanup.policy", "log.cleanup.policy")) {
-    validation.is_compacted = policy->find("compact") != std::string_view::npos;
+    settings.log.is_compacted = policy->find("compact") != std::string_view::npos;
+    settings.log.is_deleted_when_old = policy->find("delete") != std::string_view::npos;
+    validation.is_compacted = settings.log.is_compacted;
   }
   if (lookup.text("message.timestamp.type", "log.message.timestamp.type") == "LogAppendTime") {
     validation.message_timestamp_type = wire::TimestampType::log_append_time;

@@ -46,6 +46,9 @@ struct LogConfig {
   std::int32_t segment_index_bytes = 10 << 20;
   std::int32_t index_interval_bytes = 4096;
   std::int64_t producer_id_expiration_ms = 24ll * 3600 * 1000;
+  // cleanup.policy; neither: records stay for ever.
+  bool is_deleted_when_old = true;
+  bool is_compacted = false;
 };
 
 struct AppendOptions {

@@ -23,6 +23,7 @@ from cases import (
     kcat,
     lossy,
     restart,
+    retention,
     startup,
     versions,
     wire,
@@ -49,6 +50,7 @@ OWN = {
     "groups": groups,
     "lossy": lossy,
     "restart": restart,
+    "retention": retention,
     "folders": folders,
 }
 SERVERS = {"ottla": Ottla, "kafka": Kafka}

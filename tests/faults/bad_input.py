@@ -234,6 +234,19 @@ def good_request(key, version):
         18: wire.ApiVersionsRequest(client_software_name="bad", client_software_version="1"),
         19: wire.CreateTopicsRequest(topics=[], timeout_ms=100, validate_only=True),
         20: wire.DeleteTopicsRequest(topic_names=["nowhere"], timeout_ms=100),
+        21: wire.DeleteRecordsRequest(
+            topics=[
+                wire.DeleteRecordsRequest.DeleteRecordsTopic(
+                    name="nowhere",
+                    partitions=[
+                        wire.DeleteRecordsRequest.DeleteRecordsTopic.DeleteRecordsPartition(
+                            partition_index=0, offset=1
+                        )
+                    ],
+                )
+            ],
+            timeout_ms=100,
+        ),
         22: wire.InitProducerIdRequest(
             transactional_id="x", transaction_timeout_ms=1, producer_id=-1, producer_epoch=-1
         ),

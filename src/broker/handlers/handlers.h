@@ -21,6 +21,7 @@ void handle_list_groups(RequestContext context);
 void handle_api_versions(RequestContext context);
 void handle_create_topics(RequestContext context);
 void handle_delete_topics(RequestContext context);
+void handle_delete_records(RequestContext context);
 void handle_init_producer_id(RequestContext context);
 void handle_offset_for_leader_epoch(RequestContext context);
 void handle_describe_configs(RequestContext context);

@@ -32,6 +32,7 @@ def case_ranges(target):
         18: (0, 4),
         19: (2, 7),
         20: (1, 6),
+        21: (0, 2),
         22: (0, 5),
         23: (2, 4),
         32: (1, 4),
@@ -127,6 +128,18 @@ def case_fetch_sessions(target):
             closing.topics, closing.session_id, closing.session_epoch = [], opened.session_id, -1
             assert connection.ask(closing, version).error_code == wire.NONE
             assert follow_up(3).error_code == wire.FETCH_SESSION_ID_NOT_FOUND
+
+
+def case_delete_records(target):
+    topic = target.topic("versions-delete-records")
+    for version in range(3):
+        wire.produce(target.bootstrap, topic, 0, records.batch([b"one", b"two"]))
+        part = wire.delete_records(target.bootstrap, topic, 0, 2 * version + 1, version)
+        assert (part.error_code, part.low_watermark) == (wire.NONE, 2 * version + 1), part
+        start = wire.list_offset(target.bootstrap, topic, 0, wire.EARLIEST).offset
+        assert start == 2 * version + 1, start
+        part = wire.delete_records(target.bootstrap, topic, 0, 2 * version + 3, version)
+        assert (part.error_code, part.low_watermark) == (wire.OFFSET_OUT_OF_RANGE, -1), part
 
 
 def case_list_offsets(target):

@@ -11,6 +11,7 @@ import time
 from kafka.protocol.admin import (
     CreateTopicsRequest,
     DeleteGroupsRequest,
+    DeleteRecordsRequest,
     DeleteTopicsRequest,
     DescribeClusterRequest,
     DescribeConfigsRequest,
@@ -54,6 +55,7 @@ REQUESTS = {
     18: ApiVersionsRequest,
     19: CreateTopicsRequest,
     20: DeleteTopicsRequest,
+    21: DeleteRecordsRequest,
     22: InitProducerIdRequest,
     23: OffsetForLeaderEpochRequest,
     32: DescribeConfigsRequest,
@@ -89,6 +91,7 @@ INVALID_PARTITIONS = 37
 INVALID_REPLICATION_FACTOR = 38
 INVALID_CONFIG = 40
 INVALID_REQUEST = 42
+POLICY_VIOLATION = 44
 OUT_OF_ORDER_SEQUENCE_NUMBER = 45
 DUPLICATE_SEQUENCE_NUMBER = 46
 INVALID_PRODUCER_EPOCH = 47
@@ -280,6 +283,15 @@ def list_offset(bootstrap, topic, partition, timestamp, isolation=0, version=7):
         version,
     )
     return answer.topics[0].partitions[0]
+
+
+def delete_records(bootstrap, topic, partition, offset, version=2):
+    wanted = DeleteRecordsRequest.DeleteRecordsTopic
+    part = wanted.DeleteRecordsPartition(partition_index=partition, offset=offset)
+    request = DeleteRecordsRequest(
+        topics=[wanted(name=topic, partitions=[part])], timeout_ms=15000
+    )
+    return ask(bootstrap, request, version).topics[0].partitions[0]
 
 
 def metadata(bootstrap, topics=None, version=12, create=False):
