@@ -610,5 +610,19 @@ join b m=b-2
 )");
 }
 
+// Everybody may leave during the first delay; the group is still there, and empty.
+TEST(ClassicGroupJoin, AGroupThatAllHaveLeftTakesNobodyWithoutProtocols) {
+  expect_trace(R"(
+limits delay=3000
+join a v=4
+join a m=a-1 v=4
+leave l m=a-1
+)",
+               R"(
+join b p=
+  b <- join INCONSISTENT_GROUP_PROTOCOL member=
+)");
+}
+
 }  // namespace
 }  // namespace ottla::coordinator

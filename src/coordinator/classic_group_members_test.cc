@@ -23,6 +23,70 @@ sync a m=a-1 g=2 a=b-2:p1
 )");
 }
 
+// The session begins anew with each sync, also with one that is answered in a stable group.
+TEST(ClassicGroupMembers, SyncRenewsTheSession) {
+  expect_trace(kStablePair, R"(
+beat a m=a-1 g=2
+  a <- beat NONE
++9000
+beat a m=a-1 g=2
+  a <- beat NONE
+sync b m=b-2 g=2
+  b <- sync NONE consumer/range assignment=p1
++9000
+beat a m=a-1 g=2
+  a <- beat NONE
+beat b m=b-2 g=2
+  b <- beat NONE
+)");
+}
+
+// A follower may wait for its leader longer than its session: it is heard from when it is answered.
+TEST(ClassicGroupMembers, TheLeadersSyncRenewsThoseWhoWait) {
+  expect_trace(kCompletingPair, R"(
+sync b m=b-2 g=2
++9000
+sync a m=a-1 g=2 a=a-1:p0,b-2:p1
+  record gen=2 consumer/range leader=a-1 since=1009000 a-1:x=p0 b-2:x=p1
+  a <- sync NONE consumer/range assignment=p0
+  b <- sync NONE consumer/range assignment=p1
+  = Stable 2
++9000
+beat b m=b-2 g=2
+  b <- beat NONE
+beat a m=a-1 g=2
+  a <- beat NONE
+)");
+}
+
+// Nothing but the phase itself ends these: all sessions are longer.
+TEST(ClassicGroupMembers, ThePhasesEndByThemselves) {
+  expect_trace(R"(
+limits delay=0
+join a session=300000 rebalance=20000
+join b session=300000 rebalance=20000
+join a m=a-1 session=300000 rebalance=20000
+)",
+               R"(
+sync a m=a-1 g=2 a=a-1:p0,b-2:p1
+  record gen=2 consumer/range leader=a-1 since=1000000 a-1:x=p0 b-2:x=p1
+  a <- sync NONE consumer/range assignment=p0
+  = Stable 2
++20000
+  @20000
+  = PreparingRebalance 2
+join a m=a-1 session=300000 rebalance=20000
+  a <- join NONE member=a-1 gen=3 consumer/range leader=a-1 a-1:x
+  = CompletingRebalance 3
+join c session=300000 rebalance=20000
+  = PreparingRebalance 3
++20000
+  @40000
+  c <- join NONE member=c-3 gen=4 consumer/range leader=c-3 c-3:x
+  = CompletingRebalance 4
+)");
+}
+
 TEST(ClassicGroupMembers, SyncIsChecked) {
   expect_trace(kCompletingPair, R"(
 sync b m=b-2 g=1

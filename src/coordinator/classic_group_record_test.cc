@@ -517,5 +517,15 @@ join a m=a-1 p=range:1,range:9,sticky:3
 )");
 }
 
+// No writer leaves the protocol of members out; who does is not believed, and nobody falls over it.
+TEST(ClassicGroupRecord, MembersWithoutAProtocol) {
+  auto value = record_of({member_of_record("a-1")});
+  value.protocol.reset();
+  ClassicGroup group = ClassicGroup::restore("g", value, Scenario::now_at(0));
+  const auto described = group.describe();
+  EXPECT_EQ(described.group_state, "Stable");
+  EXPECT_EQ(described.protocol_data, "");
+}
+
 }  // namespace
 }  // namespace ottla::coordinator
