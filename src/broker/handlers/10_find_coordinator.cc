@@ -2,6 +2,7 @@
 // __consumer_offsets, which is made on first need. v1 has kinds of keys, v4 many keys. There are no
 // transactions and no share groups yet: nobody coordinates those.
 #include <algorithm>
+#include <fmt/format.h>
 #include <optional>
 
 #include "broker/advertised.h"
@@ -83,10 +84,10 @@ io::Task<void> serve(RequestContext context, wire::FindCoordinatorRequest reques
       !context.shard.image()->topics->find(coordinator::kOffsetsTopic)) {
     failure = co_await make_offsets_topic(&context.shard, &context);
     if (failure) {
-      context.shard.env.logger.error(
-          "__consumer_offsets can't be made, so there are no groups: {}; set "
-          "offsets.topic.replication.factor to what the cluster can hold",
-          *failure);
+      context.shard.client_log.write(
+          fmt::format("__consumer_offsets can't be made, so there are no groups: {}; set "
+                      "offsets.topic.replication.factor to what the cluster can hold",
+                      *failure));
     }
   }
   const auto find = [&](const std::string& key) {
