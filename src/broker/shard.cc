@@ -17,7 +17,12 @@ Shard::Shard(io::Env& shard_env, const NodeConfig& node_config, Controller& node
       fetch_sessions(node_config.fetch_sessions_max / shard_env.shards.count() + 1, shard_env.shard,
                      shard_env.shards.count()),
       groups(shard_env, node_config.groups,
-             [this](io::Instant deadline) { return wait_for_room(deadline); }),
+             {.wait_for_room = [this](io::Instant deadline) { return wait_for_room(deadline); },
+              .topic_ids =
+                  [this](const std::string& topic) {
+                    const metadata::TopicImage* found = image_->topics->find(topic);
+                    return found ? std::optional(found->id) : std::nullopt;
+                  }}),
       client_log(shard_env.clock, shard_env.logger),
       tasks(shard_env.executor),
       store_tasks(shard_env.executor),
@@ -144,8 +149,8 @@ void Shard::show(metadata::ImagePtr image) {
   image_changed_.pulse();
 }
 
-// The partitions of __consumer_offsets that this node leads and this shard owns; and topics that
-// are gone take their offsets with them.
+// The partitions of __consumer_offsets that this node leads and this shard owns, and which topics
+// have come and gone.
 void Shard::update_groups(const metadata::Image& before) {
   std::vector<coordinator::GroupCoordinator::Led> led;
   if (const metadata::TopicImage* topic = image_->topics->find(coordinator::kOffsetsTopic)) {
@@ -158,11 +163,14 @@ void Shard::update_groups(const metadata::Image& before) {
     }
   }
   groups.lead(led);
-  std::set<std::string> gone;
+  std::set<std::string> changed;
   for (const auto& [name, topic] : before.topics->by_name()) {
-    if (!image_->topics->find(topic->id)) gone.insert(name);
+    if (!image_->topics->find(topic->id)) changed.insert(name);
   }
-  if (!gone.empty()) groups.remove_topics(gone);
+  for (const auto& [name, topic] : image_->topics->by_name()) {
+    if (!before.topics->find(topic->id)) changed.insert(name);
+  }
+  groups.topics_changed(changed);
 }
 
 }  // namespace ottla::broker

@@ -19,14 +19,14 @@ void GroupCoordinator::lead(const std::vector<Led>& led) {
   for (const Led& one : led) {
     if (partitions_.contains(one.index)) continue;
     auto partition =
-        std::make_shared<GroupPartition>(env_, one.log, one.leader_epoch, limits_, wait_for_room_);
+        std::make_shared<GroupPartition>(env_, one.log, one.leader_epoch, limits_, host_);
     tasks_.spawn(partition->run());
     partitions_.emplace(one.index, std::move(partition));
   }
 }
 
-void GroupCoordinator::remove_topics(const std::set<std::string>& names) {
-  for (const auto& [index, partition] : partitions_) partition->remove_topics(names);
+void GroupCoordinator::topics_changed(const std::set<std::string>& names) {
+  for (const auto& [index, partition] : partitions_) partition->topics_changed(names);
 }
 
 void GroupCoordinator::stop() {

@@ -15,12 +15,8 @@ namespace ottla::coordinator {
 
 class GroupCoordinator {
  public:
-  GroupCoordinator(io::Env& env, const GroupLimits& limits,
-                   GroupPartition::WaitForRoom wait_for_room)
-      : env_(env),
-        limits_(limits),
-        wait_for_room_(std::move(wait_for_room)),
-        tasks_(env.executor) {}
+  GroupCoordinator(io::Env& env, const GroupLimits& limits, GroupPartition::Host host)
+      : env_(env), limits_(limits), host_(std::move(host)), tasks_(env.executor) {}
 
   struct Led {
     PartitionIndex index = 0;
@@ -29,7 +25,7 @@ class GroupCoordinator {
   };
   // The partitions that are led now: new ones are loaded, others let go.
   void lead(const std::vector<Led>& led);
-  void remove_topics(const std::set<std::string>& names);
+  void topics_changed(const std::set<std::string>& names);
   // Everybody who waits is sent away; nobody is served any more.
   void stop();
   // Everything that was begun has ended. After stop().
@@ -42,7 +38,7 @@ class GroupCoordinator {
  private:
   io::Env& env_;
   const GroupLimits limits_;
-  GroupPartition::WaitForRoom wait_for_room_;
+  const GroupPartition::Host host_;
   std::map<PartitionIndex, std::shared_ptr<GroupPartition>> partitions_;
   bool is_stopped_ = false;
   io::TaskGroup tasks_;

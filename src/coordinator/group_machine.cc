@@ -37,13 +37,19 @@ const GroupMachine::Group* GroupMachine::find(const std::string& group) const {
   return found == groups_.end() ? nullptr : &found->second;
 }
 
+std::vector<std::string> GroupMachine::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, group] : groups_) names.push_back(name);
+  return names;
+}
+
 GroupMachine::Group& GroupMachine::make(const std::string& name, Now now) {
   Group& group = groups_[name];
   if (!group.classic) group.classic.emplace(name, now);
   return group;
 }
 
-void GroupMachine::settle(const std::string& name, Group& group, Now) {
+void GroupMachine::settle(const std::string& name, Group& group) {
   const auto due = group.classic ? group.classic->deadline() : std::nullopt;
   const TimestampMs deadline = due.value_or(kNever);
   if (deadline != group.deadline) {
@@ -65,23 +71,17 @@ void GroupMachine::settle(const std::string& name, Group& group, Now) {
 
 void GroupMachine::join(const ClassicGroup::JoinContext& context,
                         const wire::JoinGroupRequest& request, Now now, Output& output) {
-  const auto refuse_join = [&](ErrorCode error) {
+  if (request.group_id.empty()) {
     wire::JoinGroupResponse response;
-    response.error_code = code(error);
+    response.error_code = code(ErrorCode::invalid_group_id);
     response.member_id = request.member_id;
     response.protocol_name = "";
     output.replies.push_back({context.token, std::move(response)});
-  };
-  if (request.group_id.empty()) return refuse_join(ErrorCode::invalid_group_id);
-  const auto& limits = limits_.classic;
-  if (request.session_timeout_ms < limits.session_timeout_min_ms ||
-      request.session_timeout_ms > limits.session_timeout_max_ms)
-    return refuse_join(ErrorCode::invalid_session_timeout);
-  if (!find(request.group_id) && !request.member_id.empty())
-    return refuse_join(ErrorCode::unknown_member_id);
+    return;
+  }
   Group& group = make(request.group_id, now);
-  group.classic->join(context, request, limits, now, output);
-  settle(request.group_id, group, now);
+  group.classic->join(context, request, limits_.classic, now, output);
+  settle(request.group_id, group);
 }
 
 void GroupMachine::sync(Token token, const wire::SyncGroupRequest& request, Now now,
@@ -92,7 +92,7 @@ void GroupMachine::sync(Token token, const wire::SyncGroupRequest& request, Now 
   if (!group || !group->classic)
     return refuse<wire::SyncGroupResponse>(token, ErrorCode::unknown_member_id, output);
   group->classic->sync(token, request, now, output);
-  settle(request.group_id, *group, now);
+  settle(request.group_id, *group);
 }
 
 void GroupMachine::heartbeat(Token token, const wire::HeartbeatRequest& request, Now now,
@@ -103,7 +103,7 @@ void GroupMachine::heartbeat(Token token, const wire::HeartbeatRequest& request,
   if (!group || !group->classic)
     return refuse<wire::HeartbeatResponse>(token, ErrorCode::unknown_member_id, output);
   group->classic->heartbeat(token, request, now, output);
-  settle(request.group_id, *group, now);
+  settle(request.group_id, *group);
 }
 
 void GroupMachine::leave(Token token, const wire::LeaveGroupRequest& request, bool is_batch,
@@ -124,7 +124,7 @@ void GroupMachine::leave(Token token, const wire::LeaveGroupRequest& request, bo
     return;
   }
   group->classic->leave(token, request, is_batch, now, output);
-  settle(request.group_id, *group, now);
+  settle(request.group_id, *group);
 }
 
 // --- offsets
@@ -183,10 +183,10 @@ void GroupMachine::commit(const CommitContext& context, const wire::OffsetCommit
   }
   push(std::move(records), output);
   output.replies.push_back({context.token, std::move(response)});
-  if (group) settle(request.group_id, *group, now);
+  if (group) settle(request.group_id, *group);
 }
 
-void GroupMachine::delete_offsets(Token token, const wire::OffsetDeleteRequest& request, Now now,
+void GroupMachine::delete_offsets(Token token, const wire::OffsetDeleteRequest& request,
                                   Output& output) {
   wire::OffsetDeleteResponse response;
   Group* group = find(request.group_id);
@@ -213,7 +213,7 @@ void GroupMachine::delete_offsets(Token token, const wire::OffsetDeleteRequest& 
       }
     }
     push(std::move(records), output);
-    settle(request.group_id, *group, now);
+    settle(request.group_id, *group);
   }
   output.replies.push_back({token, std::move(response)});
 }
@@ -314,7 +314,7 @@ void GroupMachine::tick(Now now, Output& output) {
     OTTLA_CHECK(group != nullptr && group->classic);
     group->classic->tick(now, limits_.classic, output);
     OTTLA_CHECK(group->classic->deadline().value_or(kNever) > now.monotonic_ms);
-    settle(name, *group, now);
+    settle(name, *group);
   }
   if (now.monotonic_ms >= next_expiry_ms_) {
     next_expiry_ms_ = now.monotonic_ms + limits_.offsets_retention_check_ms;
@@ -325,9 +325,7 @@ void GroupMachine::tick(Now now, Output& output) {
 // OffsetExpirationCondition: a group that has (had) members keeps its offsets from when it became
 // empty, or while it is subscribed; one that never had any from each commit on (KIP-211).
 void GroupMachine::expire_offsets(Now now, Output& output) {
-  std::vector<std::string> names;
-  for (const auto& [name, group] : groups_) names.push_back(name);
-  for (const std::string& name : names) {
+  for (const std::string& name : names()) {
     Group& group = groups_.at(name);
     const bool had_members = group.classic && group.classic->protocol_type();
     const bool is_empty = !group.classic || group.classic->state() == ClassicGroupState::empty;
@@ -348,15 +346,23 @@ void GroupMachine::expire_offsets(Now now, Output& output) {
     if (is_empty && group.offsets.empty() && group.pending.empty() && group.classic &&
         group.classic->generation() > 0 && !group.classic->deadline())
       group.classic->remove(output);
-    settle(name, group, now);
+    settle(name, group);
   }
 }
 
-void GroupMachine::remove_topics(const std::set<std::string>& names, Output& output) {
-  for (auto& [name, group] : groups_) {
-    push(group.offsets.tombstones(name, [&](const std::string& topic, PartitionIndex,
-                                            const auto&) { return names.contains(topic); }),
-         output);
+void GroupMachine::remove_gone_topics(const TopicIds& topic_ids,
+                                      const std::set<std::string>* changed, Output& output) {
+  const auto is_gone = [&](const std::string& topic, PartitionIndex,
+                           const wire::OffsetCommitValue& value) {
+    if (changed && !changed->contains(topic)) return false;
+    const auto id = topic_ids(topic);
+    // Older writers leave the id out: then the name has to do.
+    return !id || (!value.topic_id.is_zero() && value.topic_id != *id);
+  };
+  for (const std::string& name : names()) {
+    Group& group = groups_.at(name);
+    push(group.offsets.tombstones(name, is_gone), output);
+    settle(name, group);
   }
 }
 
@@ -392,12 +398,10 @@ void GroupMachine::end_transaction(ProducerId producer, bool is_commit) {
 
 void GroupMachine::loaded(Now now) {
   next_expiry_ms_ = now.monotonic_ms + limits_.offsets_retention_check_ms;
-  std::vector<std::string> names;
-  for (const auto& [name, group] : groups_) names.push_back(name);
-  for (const std::string& name : names) {
+  for (const std::string& name : names()) {
     Group& group = groups_.at(name);
     if (!group.classic && !group.offsets.empty()) group.classic.emplace(name, now);
-    settle(name, group, now);
+    settle(name, group);
   }
 }
 

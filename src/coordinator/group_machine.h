@@ -17,7 +17,6 @@
 #include "coordinator/group_offsets.h"
 #include "coordinator/group_output.h"
 #include "wire/errors.h"
-#include "wire/messages/delete_groups_response.h"
 #include "wire/messages/describe_groups_response.h"
 #include "wire/messages/heartbeat_request.h"
 #include "wire/messages/join_group_request.h"
@@ -59,8 +58,7 @@ class GroupMachine {
   };
   void commit(const CommitContext& context, const wire::OffsetCommitRequest& request, Now now,
               Output& output);
-  void delete_offsets(Token token, const wire::OffsetDeleteRequest& request, Now now,
-                      Output& output);
+  void delete_offsets(Token token, const wire::OffsetDeleteRequest& request, Output& output);
   // Gives the error of the group; its records go to `output`.
   wire::ErrorCode delete_group(const std::string& group, Output& output);
 
@@ -79,7 +77,12 @@ class GroupMachine {
 
   // --- topics
 
-  void remove_topics(const std::set<std::string>& names, Output& output);
+  // The id of the topic that has this name now; nullopt if there is none.
+  using TopicIds = std::function<std::optional<Uuid>(const std::string& topic)>;
+  // Offsets of topics that are not there any more, or were made again since, get tombstones.
+  // Only topics of `changed` are looked at, if it is given.
+  void remove_gone_topics(const TopicIds& topic_ids, const std::set<std::string>* changed,
+                          Output& output);
 
   // --- loading
 
@@ -108,9 +111,10 @@ class GroupMachine {
 
   Group* find(const std::string& group);
   const Group* find(const std::string& group) const;
+  std::vector<std::string> names() const;  // to walk over while groups are forgotten
   Group& make(const std::string& group, Now now);
   // After whatever changed the group: its place in the schedule; forgotten when nothing is left.
-  void settle(const std::string& name, Group& group, Now now);
+  void settle(const std::string& name, Group& group);
   void apply(const OffsetRecord& record);
   void push(std::vector<OffsetRecord> records, Output& output);
   void expire_offsets(Now now, Output& output);

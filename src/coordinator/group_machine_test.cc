@@ -11,6 +11,7 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using wire::ErrorCode;
 
+constexpr Uuid kTopicId{1, 2};
 constexpr TimestampMs kDay = 24ll * 3600 * 1000;
 
 std::int16_t code(ErrorCode error) { return static_cast<std::int16_t>(error); }
@@ -44,7 +45,7 @@ class GroupMachineTest : public ::testing::Test {
   Output commit(const wire::OffsetCommitRequest& request, std::int16_t version = 8) {
     Output output;
     machine.commit(
-        {.token = 1, .version = version, .topic_id = [](const std::string&) { return Uuid{1, 2}; }},
+        {.token = 1, .version = version, .topic_id = [](const std::string&) { return kTopicId; }},
         request, now, output);
     return output;
   }
@@ -110,7 +111,7 @@ TEST_F(GroupMachineTest, AnOffsetIsCommittedAndFetched) {
   const auto& record = std::get<OffsetRecord>(output.records[0]);
   EXPECT_EQ(record.value->offset, 42);
   EXPECT_EQ(record.value->commit_timestamp, now.wall_ms);
-  EXPECT_EQ(record.value->topic_id, (Uuid{1, 2}));
+  EXPECT_EQ(record.value->topic_id, kTopicId);
   EXPECT_EQ(fetch("g").committed_offset, 42);
   EXPECT_EQ(fetch("g").metadata, "m");
   EXPECT_EQ(fetch("other").committed_offset, -1);
@@ -234,7 +235,7 @@ TEST_F(GroupMachineTest, DeletingOffsets) {
     topic.partitions.emplace_back();
   }
   Output output;
-  machine.delete_offsets(4, gone, now, output);
+  machine.delete_offsets(4, gone, output);
   const auto& response = std::get<wire::OffsetDeleteResponse>(output.replies.at(0).body);
   EXPECT_EQ(response.topics[0].partitions[0].error_code,
             code(ErrorCode::group_subscribed_to_topic));
@@ -247,11 +248,26 @@ TEST_F(GroupMachineTest, DeletingOffsets) {
 TEST_F(GroupMachineTest, ATopicTakesItsOffsets) {
   commit(commit_of("g", 1, "gone"));
   commit(commit_of("g", 2, "kept"));
+  commit(commit_of("g", 3, "remade"));
+  OffsetRecord by_name{"old", "kept", 0, wire::OffsetCommitValue()};  // of a writer without ids
+  machine.load(by_name, {}, now);
+  by_name.topic = "gone";
+  machine.load(by_name, {}, now);
+  const auto ids = [](const std::string& topic) -> std::optional<Uuid> {
+    if (topic == "gone") return std::nullopt;
+    return topic == "kept" ? kTopicId : Uuid{9, 9};
+  };
   Output output;
-  machine.remove_topics({"gone"}, output);
-  EXPECT_THAT(output.records, SizeIs(1));
+  const std::set<std::string> changed = {"kept", "another"};
+  machine.remove_gone_topics(ids, &changed, output);
+  EXPECT_THAT(output.records, IsEmpty());
+  machine.remove_gone_topics(ids, nullptr, output);
+  EXPECT_THAT(output.records, SizeIs(3));
   EXPECT_EQ(fetch("g", false, "gone").committed_offset, -1);
+  EXPECT_EQ(fetch("g", false, "remade").committed_offset, -1);
   EXPECT_EQ(fetch("g", false, "kept").committed_offset, 2);
+  EXPECT_EQ(fetch("old", false, "gone").committed_offset, -1);
+  EXPECT_EQ(fetch("old", false, "kept").committed_offset, 0);
 }
 
 TEST_F(GroupMachineTest, WhatALogSaysIsLoaded) {

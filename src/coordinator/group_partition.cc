@@ -1,6 +1,7 @@
 #include "coordinator/group_partition.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <utility>
 
 #include "base/check.h"
@@ -42,12 +43,11 @@ class GroupPartition::Watcher final : public storage::LogWatcher {
 };
 
 GroupPartition::GroupPartition(io::Env& env, std::shared_ptr<storage::PartitionLog> log,
-                               LeaderEpoch leader_epoch, const GroupLimits& limits,
-                               WaitForRoom wait_for_room)
+                               LeaderEpoch leader_epoch, const GroupLimits& limits, Host host)
     : env_(env),
       log_(std::move(log)),
       leader_epoch_(leader_epoch),
-      wait_for_room_(std::move(wait_for_room)),
+      host_(std::move(host)),
       machine_(limits),
       changed_(env.executor),
       tasks_(env.executor) {}
@@ -63,10 +63,11 @@ io::Task<void> GroupPartition::run() {
   watcher_ = std::make_unique<Watcher>(*this);
   log_->watch(*watcher_);
   const auto loaded = co_await load();
-  if (!loaded && state_ == State::loading) give_up(storage::describe(loaded.error()));
+  if (!loaded) give_up(loaded.error());
   if (state_ == State::loading) {
     state_ = State::active;
     machine_.loaded(now());
+    remove_gone_topics(nullptr);  // those that went while nobody was there
     if (skipped_records_ > 0) {
       env_.logger.warning("{}-{}: {} records are of kinds that this version does not serve",
                           log_->name().topic, log_->name().partition, skipped_records_);
@@ -102,8 +103,9 @@ void GroupPartition::stop() {
 
 void GroupPartition::give_up(std::string_view why) {
   if (state_ == State::stopped) return;
-  env_.logger.error("{}-{}: {}; its groups have no coordinator until the node is started again",
-                    log_->name().topic, log_->name().partition, why);
+  env_.logger.error(
+      "{}-{}: {}; its groups have no coordinator until this is mended and the node started again",
+      log_->name().topic, log_->name().partition, why);
   stop();
 }
 
@@ -133,10 +135,13 @@ io::Task<GroupPartition::Answer> GroupPartition::ask(Step step) {
   co_return co_await reply->take();
 }
 
-void GroupPartition::remove_topics(std::set<std::string> names) {
-  if (state_ != State::active) return;  // what is loaded later is cleaned by its expiry
+void GroupPartition::topics_changed(const std::set<std::string>& names) {
+  if (state_ == State::active) remove_gone_topics(&names);  // else when all is loaded
+}
+
+void GroupPartition::remove_gone_topics(const std::set<std::string>* changed) {
   Output output;
-  machine_.remove_topics(names, output);
+  machine_.remove_gone_topics(host_.topic_ids, changed, output);
   take(std::move(output));
 }
 
@@ -209,7 +214,7 @@ void GroupPartition::want_write() {
 io::Task<void> GroupPartition::write() {
   co_await NextTurn{env_.executor};  // all steps of this turn go together
   while (state_ != State::stopped && !unwritten_.empty()) {
-    if (!write_once()) (void)co_await wait_for_room_(env_.clock.now() + kRoomPatience);
+    if (!write_once()) (void)co_await host_.wait_for_room(env_.clock.now() + kRoomPatience);
   }
   is_writing_ = false;
 }
@@ -286,62 +291,74 @@ void GroupPartition::release() {
 
 // --- loading
 
-io::Task<storage::LogResult<>> GroupPartition::load() {
+io::Task<GroupPartition::Loaded> GroupPartition::load() {
   // Of an earlier epoch there may be records that are not committed yet: they will be.
   const Offset end = log_->log_end_offset();
-  if (auto durable = co_await log_->wait_durable(end); !durable) co_return durable;
+  const auto durable = co_await log_->wait_durable(end);
+  if (!durable) co_return std::unexpected(std::string(storage::describe(durable.error())));
   Offset at = log_->log_start_offset();
   while (at < end && state_ == State::loading) {
     auto read = co_await log_->read({.from = at, .max_bytes = kLoadBytes, .upper_bound = end});
-    if (!read) co_return std::unexpected(read.error());
-    if (read->next_offset <= at) break;
-    at = read->next_offset;
+    if (!read) co_return std::unexpected(std::string(storage::describe(read.error())));
     const auto bytes = co_await io::read_gather(std::move(read->records));
-    if (!bytes) co_return std::unexpected(storage::LogError::corrupt);
-    load_batches(*bytes);
+    if (!bytes) co_return std::unexpected(bytes.error().message);
+    if (auto loaded = load_batches(*bytes); !loaded) co_return loaded;
+    if (read->next_offset <= at)
+      co_return std::unexpected(fmt::format("nothing can be read at offset {}", at));
+    at = read->next_offset;
   }
   written_end_ = end;
-  co_return storage::LogResult<>{};
+  co_return Loaded{};
 }
 
-void GroupPartition::load_batches(ByteView bytes) {
+GroupPartition::Loaded GroupPartition::load_batches(ByteView bytes) {
   wire::BatchCursor cursor(bytes);
-  for (wire::Batch batch; cursor.next(batch);) load_batch(batch);
+  for (wire::Batch batch; cursor.next(batch);) {
+    const Loaded loaded = wire::crc_matches(batch.bytes)
+                              ? load_batch(batch)
+                              : std::unexpected(std::string("its checksum is wrong"));
+    if (loaded) continue;
+    return std::unexpected(
+        fmt::format("the batch at offset {}: {}", batch.header.base_offset, loaded.error()));
+  }
+  if (const auto error = cursor.error())
+    return std::unexpected(fmt::format("a batch: {}", wire::describe(*error)));
+  return {};
 }
 
-void GroupPartition::load_batch(const wire::Batch& batch) {
-  if (batch.header.is_control()) {
-    wire::RecordCursor records(batch.records(), batch.header.record_count);
-    wire::Record record;
-    if (!records.next(record)) return;
-    if (const auto marker = wire::parse_transaction_marker(record)) {
-      machine_.end_transaction(batch.header.producer_id,
-                               marker->type == wire::ControlRecordType::commit);
-    }
-    return;
-  }
-  std::optional<ProducerId> producer;
-  if (batch.header.is_transactional()) producer = batch.header.producer_id;
+GroupPartition::Loaded GroupPartition::load_batch(const wire::Batch& batch) {
   ByteView plain = batch.records();
   Slice decompressed;
-  if (const auto codec = batch.header.codec(); codec && *codec != wire::Codec::none) {
+  if (const auto codec = batch.header.codec(); !codec) {
+    return std::unexpected(std::string("its codec is unknown"));
+  } else if (*codec != wire::Codec::none) {
     auto out = wire::decompress(*codec, plain, wire::kDecompressedBytesMax);
-    if (!out) {
-      ++skipped_records_;
-      return;
-    }
+    if (!out) return std::unexpected(std::string(wire::describe(out.error())));
     decompressed = std::move(*out);
     plain = decompressed;
   }
   wire::RecordCursor records(plain, batch.header.record_count);
   for (wire::Record record; records.next(record);) {
-    const auto decoded = decode_record(record.key, record.value);
-    if (decoded && *decoded) {
-      machine_.load(**decoded, producer, now());
-    } else {
-      ++skipped_records_;
+    if (batch.header.is_control()) {
+      if (const auto marker = wire::parse_transaction_marker(record)) {
+        machine_.end_transaction(batch.header.producer_id,
+                                 marker->type == wire::ControlRecordType::commit);
+      }
+      continue;
     }
+    const auto decoded = decode_record(record.key, record.value);
+    if (!decoded) return std::unexpected(decoded.error());
+    if (!*decoded) {
+      ++skipped_records_;
+      continue;
+    }
+    std::optional<ProducerId> producer;
+    if (batch.header.is_transactional()) producer = batch.header.producer_id;
+    machine_.load(**decoded, producer, now());
   }
+  if (const auto error = records.error())
+    return std::unexpected(std::string(wire::describe(*error)));
+  return {};
 }
 
 }  // namespace ottla::coordinator

@@ -30,11 +30,15 @@ inline constexpr std::size_t kUnwrittenRecordsMax = 10'000;
 
 class GroupPartition : public std::enable_shared_from_this<GroupPartition> {
  public:
-  // Until an append may find room again, or the deadline.
-  using WaitForRoom = std::function<io::Task<bool>(io::Instant deadline)>;
+  // What the shard does for it.
+  struct Host {
+    // Until an append may find room again, or the deadline.
+    std::function<io::Task<bool>(io::Instant deadline)> wait_for_room;
+    GroupMachine::TopicIds topic_ids;  // of the shard's image
+  };
 
   GroupPartition(io::Env& env, std::shared_ptr<storage::PartitionLog> log, LeaderEpoch leader_epoch,
-                 const GroupLimits& limits, WaitForRoom wait_for_room);
+                 const GroupLimits& limits, Host host);
   ~GroupPartition();
 
   // Loads, then serves until stop(). Once; ends soon after stop().
@@ -67,8 +71,8 @@ class GroupPartition : public std::enable_shared_from_this<GroupPartition> {
     co_return std::move(result);
   }
 
-  // Topics that are gone take their offsets with them.
-  void remove_topics(std::set<std::string> names);
+  // Topics of these names have come or gone: those that are gone take their offsets with them.
+  void topics_changed(const std::set<std::string>& names);
 
  private:
   enum class State { loading, active, stopped };
@@ -85,6 +89,7 @@ class GroupPartition : public std::enable_shared_from_this<GroupPartition> {
   wire::ErrorCode refusal() const;
   Now now() const;
   void take(Output output);
+  void remove_gone_topics(const std::set<std::string>* changed);
   void enter(std::vector<GroupRecord> entry);
   io::Task<wire::ErrorCode> written_so_far();
   void answer(Reply reply);
@@ -94,14 +99,15 @@ class GroupPartition : public std::enable_shared_from_this<GroupPartition> {
   bool write_once();
   void release();
   void give_up(std::string_view why);
-  io::Task<storage::LogResult<>> load();
-  void load_batches(ByteView bytes);
-  void load_batch(const wire::Batch& batch);
+  using Loaded = std::expected<void, std::string>;  // or why it can't be
+  io::Task<Loaded> load();
+  Loaded load_batches(ByteView bytes);
+  Loaded load_batch(const wire::Batch& batch);
 
   io::Env& env_;
   std::shared_ptr<storage::PartitionLog> log_;
   const LeaderEpoch leader_epoch_;
-  WaitForRoom wait_for_room_;
+  const Host host_;
   GroupMachine machine_;
   State state_ = State::loading;
 
@@ -116,7 +122,7 @@ class GroupPartition : public std::enable_shared_from_this<GroupPartition> {
   Offset written_end_ = 0;
   std::deque<Held> held_;
   bool is_writing_ = false;
-  std::uint64_t skipped_records_ = 0;  // while loading: of kinds that are not known, or unreadable
+  std::uint64_t skipped_records_ = 0;  // while loading: of kinds that are not known
   std::unique_ptr<Watcher> watcher_;
   io::Event changed_;  // the machine's deadline may have moved, or stop() was called
   io::TaskGroup tasks_;

@@ -1,6 +1,7 @@
 // OffsetCommit (key 8), v2 to v10: by name up to v9, by id from v10. A topic that is not there gets
 // its own error and the others are committed. Retention times of v2 to v4 are kept with the offset.
 #include <map>
+#include <utility>
 
 #include "broker/group_requests.h"
 #include "broker/handlers/handlers.h"
@@ -28,10 +29,10 @@ io::Task<void> serve(RequestContext context, wire::OffsetCommitRequest request) 
   const metadata::ImagePtr image = shard.image();
   const std::string group = request.group_id;
 
-  wire::OffsetCommitRequest known = request;  // what is handed to the group
-  known.topics.clear();
+  const auto asked = std::exchange(request.topics, {});
+  wire::OffsetCommitRequest known = std::move(request);  // what is handed to the group
   std::map<std::string, Uuid> ids;
-  for (const auto& topic : request.topics) {
+  for (const auto& topic : asked) {
     const metadata::TopicImage* found =
         by_id ? image->topics->find(topic.topic_id) : image->topics->find(topic.name);
     auto kept = topic;
@@ -68,7 +69,7 @@ io::Task<void> serve(RequestContext context, wire::OffsetCommitRequest request) 
   }
 
   wire::OffsetCommitResponse response;
-  for (const auto& topic : request.topics) {
+  for (const auto& topic : asked) {
     const metadata::TopicImage* found =
         by_id ? image->topics->find(topic.topic_id) : image->topics->find(topic.name);
     auto& topic_answer = response.topics.emplace_back();

@@ -13,8 +13,8 @@ io::Task<void> serve(RequestContext context, wire::OffsetDeleteRequest request) 
   co_await answer_from_group<wire::OffsetDeleteResponse>(
       context, group,
       [request = std::move(request)](coordinator::GroupMachine& machine, coordinator::Token token,
-                                     coordinator::Now now, coordinator::Output& output) {
-        machine.delete_offsets(token, request, now, output);
+                                     coordinator::Now, coordinator::Output& output) {
+        machine.delete_offsets(token, request, output);
       });
 }
 
