@@ -188,6 +188,8 @@ void GroupMachine::commit(const CommitContext& context, const wire::OffsetCommit
 
 void GroupMachine::delete_offsets(Token token, const wire::OffsetDeleteRequest& request,
                                   Output& output) {
+  if (request.group_id.empty())
+    return refuse<wire::OffsetDeleteResponse>(token, ErrorCode::invalid_group_id, output);
   wire::OffsetDeleteResponse response;
   Group* group = find(request.group_id);
   const bool is_empty =
@@ -219,7 +221,6 @@ void GroupMachine::delete_offsets(Token token, const wire::OffsetDeleteRequest& 
 }
 
 ErrorCode GroupMachine::delete_group(const std::string& name, Output& output) {
-  if (name.empty()) return ErrorCode::invalid_group_id;
   Group* group = find(name);
   if (!group) return ErrorCode::group_id_not_found;
   if (group->classic) {
@@ -400,7 +401,7 @@ void GroupMachine::loaded(Now now) {
   next_expiry_ms_ = now.monotonic_ms + limits_.offsets_retention_check_ms;
   for (const std::string& name : names()) {
     Group& group = groups_.at(name);
-    if (!group.classic && !group.offsets.empty()) group.classic.emplace(name, now);
+    if (!group.classic) group.classic.emplace(name, now);
     settle(name, group);
   }
 }
