@@ -3,130 +3,18 @@
 #include "coordinator/group_partition.h"
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
-#include "coordinator/coordinator_key.h"
-#include "storage/store_test_support.h"
+#include "coordinator/group_partition_test_support.h"
 
 namespace ottla::coordinator {
 namespace {
 
-using storage::testing::describe_error;
-using storage::testing::small_config;
-using storage::testing::small_limits;
+using namespace testing;
 using ::testing::HasSubstr;
-using wire::ErrorCode;
-using namespace std::chrono_literals;
 
-constexpr Uuid kTopic{1, 2};
 const Bytes kLaterKind = {0x7f, 0};
 const Bytes kGroupKey = {0, 2, 0, 1, 'g'};
 const Bytes kGarbage = {0, 3, 0xff};
-
-using Group = wire::OffsetFetchResponse::OffsetFetchResponseGroup;
-
-wire::OffsetCommitRequest commit_of(const std::string& group, Offset offset, int partitions = 1) {
-  wire::OffsetCommitRequest request;
-  request.group_id = group;
-  auto& topic = request.topics.emplace_back();
-  topic.name = "t";
-  for (int i = 0; i < partitions; ++i) {
-    auto& partition = topic.partitions.emplace_back();
-    partition.partition_index = i;
-    partition.committed_offset = offset;
-  }
-  return request;
-}
-
-io::Task<std::expected<ReplyBody, ErrorCode>> commit(std::shared_ptr<GroupPartition> partition,
-                                                     wire::OffsetCommitRequest request) {
-  co_return co_await partition->ask(
-      [request = std::move(request)](GroupMachine& machine, Token token, Now now, Output& output) {
-        machine.commit(
-            {.token = token, .version = 8, .topic_id = [](const std::string&) { return kTopic; }},
-            request, now, output);
-      });
-}
-
-io::Task<Offset> fetch(std::shared_ptr<GroupPartition> partition, std::string group) {
-  const auto found = co_await partition->look<Group>([&](GroupMachine& machine, Output&) {
-    wire::OffsetFetchRequest::OffsetFetchRequestGroup request;
-    request.group_id = group;
-    auto& topic = request.topics.emplace().emplace_back();
-    topic.name = "t";
-    topic.partition_indexes = {0};
-    return machine.fetch(request, false);
-  });
-  co_return found ? found->topics.at(0).partitions.at(0).committed_offset : -2;
-}
-
-io::Task<> commit_into(std::shared_ptr<GroupPartition> partition, wire::OffsetCommitRequest request,
-                       std::vector<ErrorCode>& errors) {
-  const auto reply = co_await commit(std::move(partition), std::move(request));
-  errors.push_back(reply ? ErrorCode::none : reply.error());
-}
-
-io::Task<bool> wait_for_room(std::shared_ptr<storage::Store> store) {
-  co_await store->wait_for_room();
-  co_return true;
-}
-
-struct Serving {
-  io::Env& env;
-  io::TaskGroup& tasks;
-  std::shared_ptr<storage::PartitionLog> log;
-  GroupPartition::Host host;
-  std::shared_ptr<GroupPartition> partition;
-
-  io::Task<ErrorCode> until_loaded() const {
-    while (true) {
-      const auto seen =
-          co_await partition->look<int>([](const GroupMachine&, Output&) { return 0; });
-      if (seen || seen.error() != ErrorCode::coordinator_load_in_progress)
-        co_return seen ? ErrorCode::none : seen.error();
-      co_await io::sleep_for(env.clock, 1ms);
-    }
-  }
-};
-
-class GroupPartitionTest : public storage::testing::OneNodeTest {
- protected:
-  GroupPartitionTest() : OneNodeTest(4) {}
-
-  // One life of a node that serves the partition: `body` runs at once, or when it is loaded.
-  using Body = std::function<io::Task<>(Serving)>;
-  void live_from_start(Body body) {
-    EXPECT_EQ(run([this, body](io::Env& env) { return serve(env, body); }), 0);
-  }
-  void live(Body body) {
-    live_from_start([body](Serving serving) -> io::Task<> {
-      EXPECT_EQ(co_await serving.until_loaded(), ErrorCode::none);
-      co_await body(serving);
-    });
-  }
-
-  std::optional<Uuid> topic_id_ = kTopic;  // of the topic that is there
-
- private:
-  io::Task<int> serve(io::Env& env, Body body) {
-    io::TaskGroup tasks(env.executor);
-    auto opened = co_await storage::testing::start_folder(env, small_limits());
-    REQUIRE_OK(opened);
-    auto log = co_await storage::testing::open_or_create(
-        *opened, std::string(kOffsetsTopic), 0, storage::testing::kTopicId, small_config());
-    REQUIRE_OK(log);
-    const auto store = opened->store;
-    const GroupPartition::Host host{
-        .wait_for_room = [store](io::Instant) { return wait_for_room(store); },
-        .topic_ids = [this](const std::string&) { return topic_id_; }};
-    auto partition = std::make_shared<GroupPartition>(env, *log, 0, GroupLimits{}, host);
-    tasks.spawn(partition->run());
-    co_await body({env, tasks, *log, host, partition});
-    partition->stop();
-    co_await tasks.join();
-    co_return 0;
-  }
-};
 
 TEST_F(GroupPartitionTest, WhatWasAnsweredIsLoadedAfterAKill) {
   live([](Serving serving) -> io::Task<> {
@@ -234,7 +122,7 @@ class DamagedGroupPartitionTest : public GroupPartitionTest {
   // Puts a batch into the log, and loads it as the next leader would.
   void write_and_load(std::function<void(wire::RecordBatchBuilder&)> fill, bool flip,
                       ErrorCode expected) {
-    live([=](Serving serving) -> io::Task<> {
+    live([=](Serving& serving) -> io::Task<> {
       EXPECT_TRUE((co_await commit(serving.partition, commit_of("g", 3))).has_value());
       serving.partition->stop();
       wire::RecordBatchBuilder builder({});
@@ -243,12 +131,9 @@ class DamagedGroupPartitionTest : public GroupPartitionTest {
       Bytes bytes(built.data(), built.data() + built.size());
       if (flip) bytes.back() ^= 1;
       EXPECT_TRUE(storage::testing::append(*serving.log, Slice::copy_of(bytes)).has_value());
-      serving.partition = std::make_shared<GroupPartition>(serving.env, serving.log, 1,
-                                                           GroupLimits{}, serving.host);
-      serving.tasks.spawn(serving.partition->run());
+      serving.begin_again(1);
       EXPECT_EQ(co_await serving.until_loaded(), expected);
       if (expected == ErrorCode::none) EXPECT_EQ(co_await fetch(serving.partition, "g"), 3);
-      serving.partition->stop();
     });
   }
 };
