@@ -26,6 +26,10 @@ class Controller {
   // An id that no producer of this cluster has had (KIP-730); the controller hands out blocks.
   virtual io::Task<io::Result<ProducerId>> next_producer_id() = 0;
 
+  // Returns when this shard serves all that the controller had committed when it was asked, or at
+  // the deadline (false).
+  virtual io::Task<bool> catch_up(io::Instant deadline) = 0;
+
   // Returns when this shard serves an image for which `seen` holds, or at the deadline (false).
   virtual io::Task<bool> wait_for_image(std::function<bool(const metadata::Image&)> seen,
                                         io::Instant deadline) = 0;

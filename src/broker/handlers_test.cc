@@ -2,9 +2,12 @@
 // asserted by the tests with other projects' clients; here stands what is refused, and how.
 #include <functional>
 #include <gmock/gmock.h>
+#include <set>
 
 #include "broker/node_test_support.h"
 #include "metadata/features.h"
+#include "wire/messages/alter_configs_request.h"
+#include "wire/messages/alter_configs_response.h"
 #include "wire/messages/api_versions_request.h"
 #include "wire/messages/api_versions_response.h"
 #include "wire/messages/delete_topics_request.h"
@@ -17,6 +20,8 @@
 #include "wire/messages/describe_topic_partitions_response.h"
 #include "wire/messages/find_coordinator_request.h"
 #include "wire/messages/find_coordinator_response.h"
+#include "wire/messages/incremental_alter_configs_request.h"
+#include "wire/messages/incremental_alter_configs_response.h"
 #include "wire/messages/init_producer_id_request.h"
 #include "wire/messages/init_producer_id_response.h"
 #include "wire/messages/list_groups_request.h"
@@ -295,6 +300,86 @@ TEST_F(HandlersTest, CreateAndDeleteTopics) {
   remove.topics.emplace_back().topic_id = kNoSuchId;
   EXPECT_EQ(ask<wire::DeleteTopicsResponse>(remove, 6).responses.at(0).error_code,
             number(ErrorCode::unknown_topic_id));
+}
+
+// Answered when all shards go by it, and kept over a restart.
+TEST_F(HandlersTest, AlteredConfigsTakeEffectAtOnce) {
+  make_topic("t", 4);
+  const auto alter = [&](std::int8_t type, const std::string& resource, const std::string& name,
+                         std::optional<std::string> value, bool validate_only = false) {
+    wire::IncrementalAlterConfigsRequest request;
+    request.validate_only = validate_only;
+    auto& wanted = request.resources.emplace_back();
+    wanted.resource_type = type;
+    wanted.resource_name = resource;
+    auto& config = wanted.configs.emplace_back();
+    config.name = name;
+    config.config_operation = value ? 0 : 1;
+    config.value = std::move(value);
+    const auto answer = ask<wire::IncrementalAlterConfigsResponse>(request, 1).responses.at(0);
+    EXPECT_EQ(answer.resource_name, resource);
+    return answer.error_code;
+  };
+  const auto errors_of_many = [&](std::size_t bytes) {
+    std::set<int> errors;
+    for (std::int32_t index = 0; index < 4; ++index)
+      errors.insert(produce(produce_request("t", index, -1, batch_of(bytes))).error_code);
+    return errors;
+  };
+  const std::set<int> fine{0};
+  const std::set<int> too_large{number(ErrorCode::message_too_large)};
+  EXPECT_EQ(errors_of_many(2000), fine);
+  EXPECT_EQ(alter(2, "t", "max.message.bytes", "1000", true), 0);
+  EXPECT_EQ(errors_of_many(2000), fine);  // it was only validated
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(alter(2, "t", "max.message.bytes", "1000"), 0);
+    ASSERT_EQ(errors_of_many(2000), too_large) << i;
+    EXPECT_EQ(alter(2, "t", "max.message.bytes", std::nullopt), 0);
+    ASSERT_EQ(errors_of_many(2000), fine) << i;
+  }
+  EXPECT_EQ(alter(4, "", "message.max.bytes", "1500"), 0);
+  EXPECT_EQ(errors_of_many(2000), too_large);
+  EXPECT_EQ(alter(4, "1", "message.max.bytes", "3000"), 0);
+  EXPECT_EQ(errors_of_many(2000), fine);
+  EXPECT_EQ(alter(4, "7", "message.max.bytes", "3000"), number(ErrorCode::invalid_request));
+  EXPECT_EQ(alter(4, "x", "message.max.bytes", "3000"), number(ErrorCode::invalid_request));
+  EXPECT_EQ(alter(2, "none", "retention.ms", "3000"),
+            number(ErrorCode::unknown_topic_or_partition));
+
+  wire::DescribeConfigsRequest describe;
+  describe.include_synonyms = true;
+  describe.resources.emplace_back().resource_type = 2;
+  describe.resources[0].resource_name = "t";
+  describe.resources[0].configuration_keys.emplace().emplace_back("max.message.bytes");
+  const auto shown = ask<wire::DescribeConfigsResponse>(describe, 4).results.at(0).configs.at(0);
+  EXPECT_EQ(shown.value, "3000");
+  EXPECT_EQ(shown.config_source, 2);
+  std::vector<std::pair<std::string, int>> synonyms;
+  for (const auto& synonym : shown.synonyms)
+    synonyms.emplace_back(synonym.value.value_or("null"), synonym.source);
+  EXPECT_THAT(synonyms, ::testing::ElementsAre(std::pair("3000", 2), std::pair("1500", 3),
+                                               std::pair("1048588", 5)));
+}
+
+// What this broker refuses by itself and what the controller decides, in the order of the request.
+TEST_F(HandlersTest, AlterConfigs) {
+  make_topic("t");
+  wire::AlterConfigsRequest request;
+  for (const auto& [type, name] : std::vector<std::pair<int, std::string>>{
+           {4, "9"}, {2, "t"}, {4, "9"}, {32, "g"}, {99, "x"}, {4, "1"}}) {
+    auto& resource = request.resources.emplace_back();
+    resource.resource_type = static_cast<std::int8_t>(type);
+    resource.resource_name = name;
+  }
+  std::vector<int> codes;
+  for (const std::int16_t version : {0, 1, 2}) {
+    const auto answer = ask<wire::AlterConfigsResponse>(request, version);
+    codes.clear();
+    for (const auto& one : answer.responses) codes.push_back(one.error_code);
+    const int refused = number(ErrorCode::invalid_request);
+    EXPECT_THAT(codes, ::testing::ElementsAre(refused, 0, refused, 0, refused, 0));
+    EXPECT_EQ(answer.responses[1].resource_name, "t");
+  }
 }
 
 TEST_F(HandlersTest, InitProducerId) {

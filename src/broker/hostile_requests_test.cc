@@ -222,7 +222,7 @@ class HostileRequestsTest : public NodeTest, public ::testing::WithParamInterfac
         {"topic", words(names)},
         {"topicName", words(names)},
         {"resourceName", words({"log", "none", "1", "2", ""})},
-        {"resourceType", words({2, 2, 4, 8, 16, 99})},
+        {"resourceType", words({2, 2, 4, 8, 16, 32, 99})},
         {"topicNames", {Json::array({"doomed", "none"}), Json::array()}},
         {"topicId", words({log_id_.to_string(), Uuid{}.to_string()})},
         {"partition", words({0, 1, 7, -1})},
@@ -311,12 +311,31 @@ class HostileRequestsTest : public NodeTest, public ::testing::WithParamInterfac
     return sent;
   }
 
+  // Changes that get as far as the records, each in the form of its API.
+  static std::vector<Json> configs_for(std::int16_t key) {
+    constexpr std::int16_t kAlter = 33;
+    constexpr std::int16_t kIncremental = 44;
+    std::vector<Json> lists = {Json::array()};
+    if (key != kAlter && key != kIncremental) return lists;
+    for (const auto& [name, value] : {std::pair{"segment.ms", "5"},
+                                      {"cleanup.policy", "compact"},
+                                      {"log.roll.ms", "x"},
+                                      {"none", ""}}) {
+      for (int operation = 0; operation < (key == kIncremental ? 5 : 1); ++operation) {
+        Json config = {{"name", name}, {"value", value}};
+        if (key == kIncremental) config["configOperation"] = operation;
+        lists.push_back(Json::array({config}));
+      }
+    }
+    return lists;
+  }
   // All versions of one API; the node is as it was, but for what was validly asked.
   void attack(std::uint16_t port, std::int16_t key, wire::Versions versions) {
     const AnyMessage* request = find_kind(key, wire::MessageKind::kRequest);
     ASSERT_NE(request, nullptr) << key;
     SCOPED_TRACE(fmt::format("{} on port {}", request->info->name, port));
     auto prng = world.prng(request->info->name);
+    words_["configs"] = configs_for(key);
     std::vector<Sent> all;
     steered_ = 0;
     why_not_.clear();

@@ -166,6 +166,18 @@ class ControllerProxy final : public Controller {
         env_, 0, [half] { return half->forwarder->next_producer_id(); });
   }
 
+  io::Task<bool> catch_up(io::Instant deadline) override {
+    ControllerHalf* half = &half_;
+    const auto committed = co_await io::call_on<io::Result<Offset>>(
+        env_, 0, [half] { return half->forwarder->last_committed(); });
+    if (!committed) co_return false;
+    co_return co_await wait_for_image(
+        [offset = *committed](const metadata::Image& image) {
+          return image.provenance.offset >= offset;
+        },
+        deadline);
+  }
+
   io::Task<bool> wait_for_image(std::function<bool(const metadata::Image&)> seen,
                                 io::Instant deadline) override {
     Shard& shard = slot_.part->shard;
@@ -503,8 +515,9 @@ class Node {
     Shard& shard = slot->part->shard;
     for (storage::LoadedPartition& partition : loaded) {
       const TopicSettings settings = resolve_topic_settings(
-          *image->configs, shard.config.broker_configs, partition.name.topic);
-      shard.store().open(std::move(partition), settings.log);
+          *image->configs, shard.config.broker_configs, shard.config.node_id, partition.name.topic);
+      const TopicIdPartition id = partition.id;
+      shard.store().open(std::move(partition), log_config_of(settings, id));
     }
     return shard.prepare(std::move(image));
   }

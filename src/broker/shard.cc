@@ -110,8 +110,8 @@ io::Task<io::Result<>> Shard::prepare(metadata::ImagePtr image) {
         continue;
       }
       if (!settings) {
-        settings = std::make_shared<const TopicSettings>(
-            resolve_topic_settings(*image->configs, config.broker_configs, topic->name));
+        settings = std::make_shared<const TopicSettings>(resolve_topic_settings(
+            *image->configs, config.broker_configs, config.node_id, topic->name));
       }
       wanted.emplace(id, Wanted{topic.get(), &partition, settings});
     }
@@ -120,8 +120,9 @@ io::Task<io::Result<>> Shard::prepare(metadata::ImagePtr image) {
   std::vector<storage::NewPartition> missing;
   for (const auto& [id, want] : wanted) {
     if (!store_->find(id)) {
-      missing.push_back(
-          {.id = id, .name = {want.topic->name, id.partition}, .config = want.settings->log});
+      missing.push_back({.id = id,
+                         .name = {want.topic->name, id.partition},
+                         .config = log_config_of(*want.settings, id)});
     }
   }
   if (!missing.empty()) {
@@ -138,7 +139,7 @@ io::Task<io::Result<>> Shard::prepare(metadata::ImagePtr image) {
     hosted.settings = want.settings;
     hosted.leader_epoch = want.partition->leader_epoch;
     hosted.partition_epoch = want.partition->partition_epoch;
-    hosted.log->configure(want.settings->log);
+    hosted.log->configure(log_config_of(*want.settings, id));
   }
   co_return io::Result<>{};
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "wire/header.h"
+
 namespace ottla::broker {
 namespace {
 
@@ -78,19 +80,24 @@ io::Task<io::Result<wire::DeleteTopicsResponse>> delete_topics(Shard& shard, rpc
   co_return std::move(*response);
 }
 
-rpc::Request make_create_topics(const wire::CreateTopicsRequest& body,
-                                const rpc::Request& on_behalf_of) {
-  auto frame = wire::request_frame(on_behalf_of.correlation_id, on_behalf_of.client_id, body,
-                                   kCreateTopicsVersion);
-  OTTLA_CHECK(frame.has_value());
-  const Slice whole = frame->flatten();
+rpc::Request on_behalf_of(const rpc::Request& client, const Slice& frame) {
   rpc::Request request;
+  request.api_key = client.api_key;
+  request.api_version = client.api_version;
+  request.correlation_id = client.correlation_id;
+  request.client_id = client.client_id;
+  request.frame = frame.subslice(wire::kFrameLengthBytes, frame.size() - wire::kFrameLengthBytes);
+  request.body = {};  // only the frame travels
+  return request;
+}
+
+rpc::Request make_create_topics(const wire::CreateTopicsRequest& body, const rpc::Request& client) {
+  auto frame =
+      wire::request_frame(client.correlation_id, client.client_id, body, kCreateTopicsVersion);
+  OTTLA_CHECK(frame.has_value());
+  rpc::Request request = on_behalf_of(client, frame->flatten());
   request.api_key = static_cast<std::int16_t>(wire::CreateTopicsRequest::info.key);
   request.api_version = kCreateTopicsVersion;
-  request.correlation_id = on_behalf_of.correlation_id;
-  request.client_id = on_behalf_of.client_id;
-  request.frame = whole.subslice(4, whole.size() - 4);
-  request.body = {};  // only the frame travels
   return request;
 }
 

@@ -21,8 +21,9 @@ io::Task<io::Result<wire::DeleteTopicsResponse>> delete_topics(Shard& shard, rpc
                                                                rpc::Peer peer,
                                                                std::int32_t timeout_ms);
 
-// A request that this node makes itself, in a client's name.
-rpc::Request make_create_topics(const wire::CreateTopicsRequest& body,
-                                const rpc::Request& on_behalf_of);
+// Requests that this node makes itself, in a client's name: another one of the same API and version
+// (`frame` has its length before it), or one that makes topics.
+rpc::Request on_behalf_of(const rpc::Request& client, const Slice& frame);
+rpc::Request make_create_topics(const wire::CreateTopicsRequest& body, const rpc::Request& client);
 
 }  // namespace ottla::broker

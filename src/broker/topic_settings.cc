@@ -1,22 +1,20 @@
 #include "broker/topic_settings.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
+
+#include "metadata/topic_config.h"
 
 namespace ottla::broker {
 namespace {
 
-// A topic's config and the node's setting that stands in for it (Kafka's synonyms).
 struct Lookup {
-  const metadata::ConfigMap& topic;
-  const metadata::ConfigMap& cluster;  // dynamic defaults of all brokers
-  const metadata::ConfigMap& node;
+  const metadata::TopicConfigLayers layers;
 
   std::optional<std::string_view> text(std::string_view name, std::string_view node_name) const {
-    if (const auto at = topic.find(name); at != topic.end()) return at->second;
-    if (const auto at = cluster.find(node_name); at != cluster.end()) return at->second;
-    if (const auto at = node.find(node_name); at != node.end()) return at->second;
-    return std::nullopt;
+    const auto found = layers.find(name, node_name);
+    return found ? std::optional(found->value) : std::nullopt;
   }
   // Values were checked when they were set; what can't be read now leaves the default.
   template <class T>
@@ -32,13 +30,13 @@ struct Lookup {
 }  // namespace
 
 TopicSettings resolve_topic_settings(const metadata::ConfigsImage& configs,
-                                     const metadata::ConfigMap& node_configs,
+                                     const metadata::ConfigMap& node_configs, NodeId node_id,
                                      std::string_view topic) {
-  const Lookup lookup{configs.of(metadata::ResourceType::topic, topic),
-                      configs.of(metadata::ResourceType::broker, ""), node_configs};
+  const Lookup lookup{metadata::TopicConfigLayers::of(configs, node_configs, node_id, topic)};
   TopicSettings settings;
   lookup.number("segment.bytes", "log.segment.bytes", settings.log.segment_bytes);
   lookup.number("segment.ms", "log.roll.ms", settings.log.segment_ms);
+  lookup.number("segment.jitter.ms", "log.roll.jitter.ms", settings.segment_jitter_ms);
   lookup.number("segment.index.bytes", "log.index.size.max.bytes",
                 settings.log.segment_index_bytes);
   lookup.number("index.interval.bytes", "log.index.interval.bytes",
@@ -96,6 +94,18 @@ TopicSettings resolve_topic_settings(const metadata::ConfigsImage& configs,
     validation.mode = wire::ValidationMode::header;
   }
   return settings;
+}
+
+storage::LogConfig log_config_of(const TopicSettings& settings, const TopicIdPartition& id) {
+  storage::LogConfig config = settings.log;
+  // less than all of it: a segment lives for at least a millisecond
+  const std::int64_t most = std::min(settings.segment_jitter_ms, config.segment_ms - 1);
+  if (most <= 0) return config;
+  // one of most + 1, and with most = 2^63-2 still none too many
+  const std::uint64_t draw = id.topic_id.low ^ (id.topic_id.high * 0x9e3779b97f4a7c15ull) ^
+                             (static_cast<std::uint64_t>(id.partition) * 0xbf58476d1ce4e5b9ull);
+  config.segment_ms -= static_cast<std::int64_t>(draw % (static_cast<std::uint64_t>(most) + 1));
+  return config;
 }
 
 }  // namespace ottla::broker

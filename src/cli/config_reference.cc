@@ -106,9 +106,22 @@ std::string default_of(const ConfigDefinition& definition) {
 
 std::string node_table() {
   std::string table =
-      "| Setting | Values | Default | Meaning |\n"
-      "|---|---|---|---|\n";
+      "| Setting | Values | Default | Changes | Meaning |\n"
+      "|---|---|---|---|---|\n";
   for (const ConfigDefinition& definition : metadata::broker_configs()) {
+    table += fmt::format("| `{}` | {} | {} | {} | {} |\n", definition.name,
+                         in_cell(describe_values(definition)), in_cell(default_of(definition)),
+                         definition.is_read_only ? "restart" : "at once",
+                         in_cell(definition.documentation));
+  }
+  return table;
+}
+
+std::string group_table() {
+  std::string table =
+      "| Config | Values | Default | Meaning |\n"
+      "|---|---|---|---|\n";
+  for (const ConfigDefinition& definition : metadata::group_configs()) {
     table += fmt::format("| `{}` | {} | {} | {} |\n", definition.name,
                          in_cell(describe_values(definition)), in_cell(default_of(definition)),
                          in_cell(definition.documentation));
@@ -133,6 +146,12 @@ std::string topic_table() {
 }  // namespace
 
 std::string describe_values(const ConfigDefinition& definition) {
+  if (!definition.refused_because.empty()) {
+    const std::string only = definition.default_value.empty()
+                                 ? std::string("empty")
+                                 : std::string(definition.default_value);
+    return fmt::format("only {}: {}", only, definition.refused_because);
+  }
   std::string text = type_name(definition.type);
   if (!definition.one_of.empty()) {
     std::string choices;
@@ -151,11 +170,33 @@ std::string describe_values(const ConfigDefinition& definition) {
 
 std::string configuration_page() {
   std::string page(kIntroduction);
-  page += "## Settings of a node\n\n" + node_table();
+  page +=
+      "## Changes while a node runs\n\n"
+      "Any Kafka client or tool (`kafka-configs.sh`) changes configs of topics, of one broker, of "
+      "all brokers\n"
+      "and of groups. What is changed is durable, and in force on this node, when the answer "
+      "comes. Of several\n"
+      "places the first counts: the topic, the broker, all brokers, the node's own settings, the "
+      "default.\n\n"
+      "Nothing is accepted that would have no effect: an unknown name, also of a broker (Kafka "
+      "keeps those for\n"
+      "plug-ins), a setting that needs a restart, and the few values in the tables below that are "
+      "not done here\n"
+      "are refused with the reason. `flush.messages` and `flush.ms` are always kept, since every "
+      "acknowledged\n"
+      "record is flushed; `local.retention.*` and `remote.log.*` mean something under tiered "
+      "storage only, as in\n"
+      "Kafka. An `APPEND` to a list that is not set begins with the default.\n\n"
+      "## Settings of a node\n\n"
+      "*Changes* says what it takes: *at once* can be changed while the node runs.\n\n" +
+      node_table();
   page +=
       "\n## Configs of a topic\n\n"
       "Given to `ottla topic create --config NAME=VALUE`, or by any Kafka client.\n\n" +
-      topic_table();
+      topic_table() +
+      "\n## Configs of a group\n\n"
+      "Of groups of the consumer protocol (KIP-848), which are not served yet.\n\n" +
+      group_table();
   return page;
 }
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <set>
 #include <vector>
 
 #include "base/edit_distance.h"
@@ -75,7 +76,8 @@ constexpr ConfigDefinition kTopicConfigs[] = {
     {.name = "follower.replication.throttled.replicas",
      .type = ConfigType::list,
      .default_value = "",
-     .documentation = "Replicas whose catching up is throttled, as partition:broker pairs or *."},
+     .documentation = "Replicas whose catching up is throttled, as partition:broker pairs or *.",
+     .refused_because = "nothing is replicated between nodes yet"},
     {.name = "index.interval.bytes",
      .type = ConfigType::int32,
      .default_value = "4096",
@@ -86,7 +88,8 @@ constexpr ConfigDefinition kTopicConfigs[] = {
      .type = ConfigType::list,
      .default_value = "",
      .documentation =
-         "Replicas whose serving of followers is throttled, as partition:broker pairs or *."},
+         "Replicas whose serving of followers is throttled, as partition:broker pairs or *.",
+     .refused_because = "nothing is replicated between nodes yet"},
     {.name = "local.retention.bytes",
      .type = ConfigType::int64,
      .default_value = "-2",
@@ -159,7 +162,8 @@ constexpr ConfigDefinition kTopicConfigs[] = {
      .type = ConfigType::boolean,
      .default_value = "false",
      .documentation = "Whether a new segment gets its space at once.",
-     .node_name = "log.preallocate"},
+     .node_name = "log.preallocate",
+     .refused_because = "a segment takes its space as it grows"},
     {.name = "remote.log.copy.disable",
      .type = ConfigType::boolean,
      .default_value = "false",
@@ -171,7 +175,8 @@ constexpr ConfigDefinition kTopicConfigs[] = {
     {.name = "remote.storage.enable",
      .type = ConfigType::boolean,
      .default_value = "false",
-     .documentation = "Tiered storage for the topic."},
+     .documentation = "Tiered storage for the topic.",
+     .refused_because = "there is no tiered storage yet"},
     {.name = "retention.bytes",
      .type = ConfigType::int64,
      .default_value = "-1",
@@ -343,11 +348,13 @@ constexpr ConfigDefinition kBrokerConfigs[] = {
     {.name = "listener.security.protocol.map",
      .type = ConfigType::string,
      .default_value = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-     .documentation = "Which protocol each listener speaks."},
+     .documentation = "Which protocol each listener speaks.",
+     .is_read_only = true},
     {.name = "listeners",
      .type = ConfigType::list,
      .default_value = "PLAINTEXT://:9092",
-     .documentation = "Where this node listens, as NAME://host:port."},
+     .documentation = "Where this node listens, as NAME://host:port.",
+     .is_read_only = true},
     {.name = "log.cleaner.delete.retention.ms",
      .type = ConfigType::int64,
      .default_value = "86400000",
@@ -428,7 +435,8 @@ constexpr ConfigDefinition kBrokerConfigs[] = {
     {.name = "log.preallocate",
      .type = ConfigType::boolean,
      .default_value = "false",
-     .documentation = "Default of preallocate."},
+     .documentation = "Default of preallocate.",
+     .refused_because = "a segment takes its space as it grows"},
     {.name = "log.retention.bytes",
      .type = ConfigType::int64,
      .default_value = "-1",
@@ -628,6 +636,27 @@ constexpr ConfigDefinition kBrokerConfigs[] = {
 };
 static_assert(std::ranges::is_sorted(kBrokerConfigs, {}, &ConfigDefinition::name));
 
+// Bounds are the defaults of Kafka's group.consumer.min.* and group.consumer.max.*.
+constexpr ConfigDefinition kGroupConfigs[] = {
+    {.name = "consumer.heartbeat.interval.ms",
+     .type = ConfigType::int32,
+     .default_value = "5000",
+     .documentation = "How often members of a group of the consumer protocol tell that they live. "
+                      "Kept, and without effect on classic groups.",
+     .at_least = 5000,
+     .at_most = 15000,
+     .node_name = "group.consumer.heartbeat.interval.ms"},
+    {.name = "consumer.session.timeout.ms",
+     .type = ConfigType::int32,
+     .default_value = "45000",
+     .documentation = "How long a member of a group of the consumer protocol may be silent. Kept, "
+                      "and without effect on classic groups.",
+     .at_least = 45000,
+     .at_most = 60000,
+     .node_name = "group.consumer.session.timeout.ms"},
+};
+static_assert(std::ranges::is_sorted(kGroupConfigs, {}, &ConfigDefinition::name));
+
 const ConfigDefinition* find(std::span<const ConfigDefinition> among, std::string_view name) {
   const auto found = std::ranges::lower_bound(among, name, {}, &ConfigDefinition::name);
   return found != among.end() && found->name == name ? &*found : nullptr;
@@ -647,6 +676,14 @@ std::string refusal(const ConfigDefinition& definition, std::string_view value,
 std::string plain(double number) {
   const auto whole = static_cast<std::int64_t>(number);
   return static_cast<double>(whole) == number ? std::to_string(whole) : std::to_string(number);
+}
+
+// "a|b" as "a, b".
+std::string named(std::string_view choices) {
+  std::string text;
+  for (const char letter : choices)
+    text += letter == '|' ? std::string(", ") : std::string(1, letter);
+  return text;
 }
 
 bool is_one_of(std::string_view choices, std::string_view value) {
@@ -670,7 +707,7 @@ std::expected<void, std::string> check_number(const ConfigDefinition& definition
   }
   if (!definition.one_of.empty() && !is_one_of(definition.one_of, value)) {
     return std::unexpected(
-        refusal(definition, value, std::string("Value must be one of ").append(definition.one_of)));
+        refusal(definition, value, "Value must be one of: " + named(definition.one_of)));
   }
   const auto as_double = static_cast<double>(number);
   if (std::isnan(as_double)) {
@@ -697,15 +734,53 @@ std::string_view trim(std::string_view text) {
 
 std::span<const ConfigDefinition> topic_configs() { return kTopicConfigs; }
 std::span<const ConfigDefinition> broker_configs() { return kBrokerConfigs; }
+std::span<const ConfigDefinition> group_configs() { return kGroupConfigs; }
 const ConfigDefinition* find_topic_config(std::string_view name) {
   return find(kTopicConfigs, name);
 }
 const ConfigDefinition* find_broker_config(std::string_view name) {
   return find(kBrokerConfigs, name);
 }
+const ConfigDefinition* find_group_config(std::string_view name) {
+  return find(kGroupConfigs, name);
+}
+
+std::vector<std::string_view> list_items(std::string_view list) {
+  std::vector<std::string_view> items;
+  bool has_more = !trim(list).empty();
+  while (has_more) {
+    const std::size_t end = list.find(',');
+    has_more = end != std::string_view::npos;
+    items.push_back(trim(list.substr(0, end)));
+    if (has_more) list.remove_prefix(end + 1);
+  }
+  return items;
+}
+
+std::string canonical_config(const ConfigDefinition& definition, std::string_view value) {
+  std::string text(trim(value));
+  if (definition.type == ConfigType::boolean) {
+    std::ranges::transform(text, text.begin(), [](char letter) {
+      return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+    });
+  } else if (definition.type == ConfigType::list) {
+    std::string joined;
+    std::set<std::string_view> known;
+    for (const std::string_view item : list_items(text)) {
+      if (!known.insert(item).second) continue;
+      if (known.size() > 1) joined += ',';
+      joined += item;
+    }
+    return joined;
+  }
+  return text;
+}
 
 std::expected<void, std::string> validate_config(const ConfigDefinition& definition,
                                                  std::string_view value) {
+  if (!definition.refused_because.empty() && value != definition.default_value) {
+    return std::unexpected(refusal(definition, value, definition.refused_because));
+  }
   switch (definition.type) {
     case ConfigType::boolean:
       if (value == "true" || value == "false") return {};
@@ -721,18 +796,11 @@ std::expected<void, std::string> validate_config(const ConfigDefinition& definit
       return check_number<double>(definition, value, "DOUBLE");
     case ConfigType::list:
       if (!definition.one_of.empty()) {
-        std::string_view rest = value;
-        bool has_more = !value.empty();
-        while (has_more) {
-          const std::size_t end = rest.find(',');
-          has_more = end != std::string_view::npos;
-          const std::string_view item = trim(rest.substr(0, end));
+        for (const std::string_view item : list_items(value)) {
           if (!is_one_of(definition.one_of, item)) {
-            return std::unexpected(
-                refusal(definition, value,
-                        std::string("each item must be one of ").append(definition.one_of)));
+            return std::unexpected(refusal(
+                definition, value, "each item must be one of: " + named(definition.one_of)));
           }
-          rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
         }
       }
       return {};
@@ -740,8 +808,8 @@ std::expected<void, std::string> validate_config(const ConfigDefinition& definit
     case ConfigType::class_name:
     case ConfigType::password:
       if (!definition.one_of.empty() && !is_one_of(definition.one_of, value)) {
-        return std::unexpected(refusal(
-            definition, value, std::string("String must be one of ").append(definition.one_of)));
+        return std::unexpected(
+            refusal(definition, value, "String must be one of: " + named(definition.one_of)));
       }
       return {};
   }

@@ -11,7 +11,7 @@ bool accepts(std::string_view name, std::string_view value) {
 }
 
 TEST(ConfigDefinitions, DefaultsPassTheirOwnValidation) {
-  for (const auto table : {topic_configs(), broker_configs()}) {
+  for (const auto table : {topic_configs(), broker_configs(), group_configs()}) {
     for (const ConfigDefinition& definition : table) {
       if (definition.default_is_null) continue;
       const auto valid = validate_config(definition, definition.default_value);
@@ -115,8 +115,32 @@ TEST(ConfigDefinitions, WordsAreRead) {
   EXPECT_TRUE(accepts("compression.type", "zstd"));
   EXPECT_FALSE(accepts("compression.type", "zst"));
   EXPECT_FALSE(accepts("compression.type", ""));
-  EXPECT_TRUE(accepts("preallocate", "true"));
-  EXPECT_FALSE(accepts("preallocate", "yes"));
+  EXPECT_TRUE(accepts("unclean.leader.election.enable", "true"));
+  EXPECT_FALSE(accepts("unclean.leader.election.enable", "yes"));
+}
+
+TEST(ConfigDefinitions, OneValueIsWrittenInOneWay) {
+  const auto canonical = [](std::string_view name, std::string_view value) {
+    return canonical_config(*find_topic_config(name), value);
+  };
+  EXPECT_EQ(canonical("retention.ms", " 5 "), "5");
+  EXPECT_EQ(canonical("preallocate", " True"), "true");
+  EXPECT_EQ(canonical("cleanup.policy", " delete , compact,delete"), "delete,compact");
+  EXPECT_EQ(canonical("cleanup.policy", "  "), "");
+  EXPECT_EQ(canonical("cleanup.policy", "delete,"), "delete,");  // refused, not mended
+  EXPECT_EQ(canonical("compression.type", "ZSTD "), "ZSTD");
+}
+
+TEST(ConfigDefinitions, WhatIsNotDoneIsRefused) {
+  EXPECT_TRUE(accepts("preallocate", "false"));
+  EXPECT_FALSE(accepts("preallocate", "true"));
+  EXPECT_FALSE(accepts("remote.storage.enable", "true"));
+  EXPECT_FALSE(accepts("leader.replication.throttled.replicas", "*"));
+  const auto refused = validate_config(*find_broker_config("log.preallocate"), "true");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error(),
+            "Invalid value true for configuration log.preallocate: a segment takes its space as it "
+            "grows");
 }
 
 TEST(ConfigDefinitions, ARefusalNamesConfigValueAndRule) {

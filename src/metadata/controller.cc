@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <limits>
 
+#include "metadata/config_changes.h"
 #include "metadata/config_definitions.h"
 #include "metadata/features.h"
 #include "metadata/partition_change.h"
@@ -20,9 +21,6 @@ constexpr std::int8_t kTurnOn = 1;  // in BrokerRegistrationChangeRecord
 constexpr std::int8_t kTurnOff = -1;
 constexpr NodeId kNoLeader = -1;
 constexpr std::int16_t kSecurityProtocolMax = 3;
-constexpr std::int8_t kSourceTopic = 1;  // DescribeConfigs' numbers for where a value comes from
-constexpr std::int8_t kSourceNode = 4;
-constexpr std::int8_t kSourceDefault = 5;
 
 // `.` and `_` are the same in metric names, so names that differ only there collide.
 std::string collision_key(std::string_view name) {
@@ -34,45 +32,6 @@ std::string collision_key(std::string_view name) {
 bool contains(const std::vector<NodeId>& ids, NodeId id) {
   return std::ranges::find(ids, id) != ids.end();
 }
-
-// What Kafka refuses although each value is valid by itself.
-std::optional<std::string> lag_conflict(const ConfigMap& configs) {
-  const auto value_of = [&](std::string_view name) {
-    const auto own = configs.find(name);
-    const std::string_view text = own != configs.end() ? std::string_view(own->second)
-                                                       : find_topic_config(name)->default_value;
-    std::int64_t value = 0;
-    std::from_chars(text.data(), text.data() + text.size(), value);
-    return value;
-  };
-  const std::int64_t least = value_of("min.compaction.lag.ms");
-  const std::int64_t most = value_of("max.compaction.lag.ms");
-  if (least <= most) return std::nullopt;
-  return fmt::format(
-      "conflict topic config setting min.compaction.lag.ms ({}) > max.compaction.lag.ms ({})",
-      least, most);
-}
-
-std::string topic_name_message(std::string_view name) {
-  constexpr std::size_t kTopicNameMax = 249;
-  const auto says = [](std::string_view what) {
-    return fmt::format("Topic name is invalid: {}", what);
-  };
-  if (name.empty()) return says("the empty string is not allowed");
-  if (name == "." || name == "..") return says(fmt::format("'{}' is not allowed", name));
-  if (name.size() > kTopicNameMax) {
-    return says(fmt::format("the length of '{}' is longer than the max allowed length {}", name,
-                            kTopicNameMax));
-  }
-  return says(fmt::format(
-      "'{}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'",
-      name));
-}
-
-struct Refusal {
-  ErrorCode code;
-  std::string message;
-};
 
 wire::CreateTopicsResponse::CreatableTopicResult refused(const std::string& name, Refusal refusal) {
   wire::CreateTopicsResponse::CreatableTopicResult result;
@@ -186,7 +145,7 @@ Decision<wire::BrokerRegistrationResponse> Controller::register_broker(
 
   if (!is_same_process) {
     // Without the epoch of its last life it may come back without its data (KIP-966).
-    const bool is_clean = known != image_->brokers.end() && has_elr()
+    const bool is_clean = known != image_->brokers.end() && has_elr(*image_)
                               ? known->second.epoch == request.previous_broker_epoch
                               : true;
     change_partitions(is_clean ? Standing{.gone = request.broker_id}
@@ -339,31 +298,16 @@ bool Controller::leads_something(NodeId broker) const {
   return false;
 }
 
-// A config of a topic: its own, else the cluster's, else this node's.
-std::string_view Controller::topic_config(std::string_view topic, std::string_view name) const {
-  const ConfigMap& own = image_->configs->of(ResourceType::topic, topic);
-  if (const auto found = own.find(name); found != own.end()) return found->second;
-  const ConfigDefinition& definition = *find_topic_config(name);
-  const ConfigMap& cluster = image_->configs->of(ResourceType::broker, "");
-  if (const auto found = cluster.find(definition.node_name); found != cluster.end())
-    return found->second;
-  if (const auto found = options_.node_configs.find(definition.node_name);
-      found != options_.node_configs.end()) {
-    return found->second;
-  }
-  return definition.default_value;
-}
-
-bool Controller::has_elr() const {
-  const auto found = image_->features.find(std::string(kElrVersion));
-  return found != image_->features.end() && found->second > 0;
+TopicConfigLayers Controller::topic_config(std::string_view topic) const {
+  return TopicConfigLayers::of(*image_->configs, options_.node_configs,
+                               options_.own_broker.value_or(-1), topic);
 }
 
 // What it means for all partitions that one broker goes, or comes, or has lost its data.
 void Controller::change_partitions(const Standing& standing, std::vector<Record>& records) const {
   const std::vector<NodeId> active = active_brokers();
   PartitionChange change;
-  change.has_elr = has_elr();
+  change.has_elr = has_elr(*image_);
   if (standing.without_data) change.without_data = {*standing.without_data};
   change.may_lead = [&](NodeId id) {
     if (id == standing.gone || id == standing.without_data) return false;
@@ -382,8 +326,10 @@ void Controller::change_partitions(const Standing& standing, std::vector<Record>
           (standing.back && partition.leader == kNoLeader);
       if (!is_touched) continue;
       if (change.min_isr == 0) {
-        change.min_isr = number_of(topic_config(name, "min.insync.replicas"));
-        change.unclean_election = topic_config(name, "unclean.leader.election.enable") == "true";
+        const TopicConfigLayers configs = topic_config(name);
+        change.min_isr = number_of(configs.get(*find_topic_config("min.insync.replicas")).value);
+        change.unclean_election =
+            configs.get(*find_topic_config("unclean.leader.election.enable")).value == "true";
       }
       change.isr = partition.isr;
       if (standing.gone) std::erase(change.isr, *standing.gone);
@@ -495,20 +441,18 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
     text_bytes += config.name.size() + config.value.value_or("").size();
     const ConfigDefinition* definition = find_topic_config(config.name);
     if (!definition) {
-      const std::string_view near = nearest_config(topic_configs(), config.name);
-      return refuse(
-          ErrorCode::invalid_config,
-          fmt::format("Unknown topic config name: {}{}", config.name,
-                      near.empty() ? std::string() : fmt::format(" (did you mean {}?)", near)));
+      return refuse(ErrorCode::invalid_config,
+                    unknown_config_message("topic", topic_configs(), config.name));
     }
     if (!config.value) {
       return refuse(ErrorCode::invalid_config,
                     fmt::format("Null value not supported for topic configs: {}", config.name));
     }
-    if (const auto valid = validate_config(*definition, *config.value); !valid) {
+    std::string value = canonical_config(*definition, *config.value);
+    if (const auto valid = validate_config(*definition, value); !valid) {
       return refuse(ErrorCode::invalid_config, valid.error());
     }
-    if (!configs.emplace(config.name, *config.value).second) {
+    if (!configs.emplace(config.name, value).second) {
       return refuse(ErrorCode::invalid_request,
                     fmt::format("The config {} is set twice.", config.name));
     }
@@ -516,18 +460,18 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
     record.resource_type = static_cast<std::int8_t>(ResourceType::topic);
     record.resource_name = topic.name;
     record.name = config.name;
-    record.value = config.value;
+    record.value = std::move(value);
     made.emplace_back(std::move(record));
   }
 
   // A new least size of the ISR makes those invalid that the old one made eligible.
-  if (configs.contains("min.insync.replicas") && has_elr()) {
+  if (configs.contains("min.insync.replicas") && has_elr(*image_)) {
     wire::ClearElrRecord clear;
     clear.topic_name = topic.name;
     made.emplace_back(std::move(clear));
   }
 
-  if (auto conflict = lag_conflict(configs)) {
+  if (auto conflict = topic_configs_conflict(configs)) {
     return refuse(ErrorCode::invalid_config, std::move(*conflict));
   }
 
@@ -679,23 +623,100 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
     result.num_partitions = partitions;
     result.replication_factor = factor;
     auto& answers = result.configs.emplace();
+    const TopicConfigLayers before = topic_config(topic.name);
+    const TopicConfigLayers layers{configs, before.broker, before.cluster, before.node};
     for (const ConfigDefinition& definition : topic_configs()) {
       auto& answer = answers.emplace_back();
       answer.name = definition.name;
-      if (const auto own = configs.find(definition.name); own != configs.end()) {
-        answer.value = own->second;
-        answer.config_source = kSourceTopic;
-      } else if (const auto node = options_.node_configs.find(definition.node_name);
-                 node != options_.node_configs.end()) {
-        answer.value = node->second;
-        answer.config_source = kSourceNode;
-      } else {
-        answer.value = std::string(definition.default_value);
-        answer.config_source = kSourceDefault;
-      }
+      const TopicConfigLayers::Found found = layers.get(definition);
+      answer.value = std::string(found.value);
+      answer.config_source = static_cast<std::int8_t>(found.source);
     }
   }
   return result;
+}
+
+// --- configs
+
+namespace {
+
+ResourceChange change_of(const wire::AlterConfigsRequest::AlterConfigsResource& resource) {
+  ResourceChange change{.type = resource.resource_type,
+                        .name = resource.resource_name,
+                        .configs = {},
+                        .replaces_all = true};
+  for (const auto& config : resource.configs)
+    change.configs.push_back(
+        {config.name, static_cast<std::int8_t>(ConfigOperation::set), config.value});
+  return change;
+}
+
+ResourceChange change_of(
+    const wire::IncrementalAlterConfigsRequest::AlterConfigsResource& resource) {
+  ResourceChange change{
+      .type = resource.resource_type, .name = resource.resource_name, .configs = {}};
+  for (const auto& config : resource.configs)
+    change.configs.push_back({config.name, config.config_operation, config.value});
+  return change;
+}
+
+std::size_t text_bytes_of(const std::vector<Record>& records) {
+  std::size_t bytes = 0;
+  for (const Record& record : records) {
+    if (const auto* config = std::get_if<wire::ConfigRecord>(&record)) {
+      bytes += config->resource_name.size() + config->name.size() +
+               config->value.value_or(std::string()).size();
+    }
+  }
+  return bytes;
+}
+
+// Resource by resource: what is refused of one is not refused of another.
+template <class Response, class Request>
+Decision<Response> alter(const Image& image, const Request& request) {
+  Decision<Response> decision;
+  std::map<std::pair<std::int8_t, std::string>, int> mentions;
+  for (const auto& resource : request.resources)
+    ++mentions[{resource.resource_type, resource.resource_name}];
+  std::size_t text_bytes = 0;
+  for (const auto& resource : request.resources) {
+    auto& answer = decision.response.responses.emplace_back();
+    answer.resource_type = resource.resource_type;
+    answer.resource_name = resource.resource_name;
+    answer.error_message = std::nullopt;
+    std::expected<std::vector<Record>, Refusal> records = std::unexpected(
+        Refusal{ErrorCode::invalid_request, "Each resource must appear at most once."});
+    if (mentions[{resource.resource_type, resource.resource_name}] == 1)
+      records = change_configs(image, change_of(resource));
+    if (records) {
+      text_bytes += text_bytes_of(*records);
+      if (decision.records.size() + records->size() > kRecordsMax ||
+          text_bytes > kRecordTextBytesMax) {
+        records = std::unexpected(
+            Refusal{ErrorCode::policy_violation, "Excessively large configs per request."});
+      }
+    }
+    if (!records) {
+      answer.error_code = static_cast<std::int16_t>(records.error().code);
+      answer.error_message = std::move(records.error().message);
+      continue;
+    }
+    std::ranges::move(*records, std::back_inserter(decision.records));
+  }
+  if (request.validate_only) decision.records.clear();
+  return decision;
+}
+
+}  // namespace
+
+Decision<wire::AlterConfigsResponse> Controller::alter_configs(
+    const wire::AlterConfigsRequest& request) {
+  return alter<wire::AlterConfigsResponse>(*image_, request);
+}
+
+Decision<wire::IncrementalAlterConfigsResponse> Controller::incremental_alter_configs(
+    const wire::IncrementalAlterConfigsRequest& request) {
+  return alter<wire::IncrementalAlterConfigsResponse>(*image_, request);
 }
 
 Decision<wire::DeleteTopicsResponse> Controller::delete_topics(

@@ -16,9 +16,12 @@
 #include "metadata/image.h"
 #include "metadata/image_builder.h"
 #include "metadata/record.h"
+#include "metadata/topic_config.h"
 #include "wire/errors.h"
 #include "wire/messages/allocate_producer_ids_request.h"
 #include "wire/messages/allocate_producer_ids_response.h"
+#include "wire/messages/alter_configs_request.h"
+#include "wire/messages/alter_configs_response.h"
 #include "wire/messages/broker_heartbeat_request.h"
 #include "wire/messages/broker_heartbeat_response.h"
 #include "wire/messages/broker_registration_request.h"
@@ -27,12 +30,15 @@
 #include "wire/messages/create_topics_response.h"
 #include "wire/messages/delete_topics_request.h"
 #include "wire/messages/delete_topics_response.h"
+#include "wire/messages/incremental_alter_configs_request.h"
+#include "wire/messages/incremental_alter_configs_response.h"
 
 namespace ottla::metadata {
 
 inline constexpr std::int32_t kProducerIdsBlock = 1000;
 inline constexpr std::size_t kRecordsMax = 10'000;  // of one CreateTopics, as in Kafka
-// Names and values in the records of one CreateTopics: they must fit one batch of the log.
+// Names and values in the records of one CreateTopics or AlterConfigs: they must fit one batch of
+// the log.
 inline constexpr std::size_t kRecordTextBytesMax = 2 << 20;
 
 struct ControllerOptions {
@@ -80,6 +86,10 @@ class Controller {
                                                      std::int16_t version, IdSource& ids);
   Decision<wire::DeleteTopicsResponse> delete_topics(const wire::DeleteTopicsRequest& request,
                                                      std::int16_t version);
+  // The rules of one resource: config_changes.h.
+  Decision<wire::AlterConfigsResponse> alter_configs(const wire::AlterConfigsRequest& request);
+  Decision<wire::IncrementalAlterConfigsResponse> incremental_alter_configs(
+      const wire::IncrementalAlterConfigsRequest& request);
 
   // Fences a broker whose session has ended; one at a time, since each changes what the next finds.
   std::vector<Record> tick(std::int64_t now_ms);
@@ -114,8 +124,7 @@ class Controller {
   Uuid directory_of(NodeId broker) const;
   bool leads_something(NodeId broker) const;
   bool others_have_seen(Offset offset, NodeId but) const;
-  bool has_elr() const;
-  std::string_view topic_config(std::string_view topic, std::string_view name) const;
+  TopicConfigLayers topic_config(std::string_view topic) const;
   // One broker's new standing; the image still shows the old one.
   struct Standing {
     std::optional<NodeId> gone = std::nullopt;

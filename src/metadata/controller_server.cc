@@ -32,6 +32,7 @@ struct ServedApi {
 constexpr ServedApi kServed[] = {
     {ApiKey::kFetch, {17, 18}},         {ApiKey::kApiVersions, {0, 4}},
     {ApiKey::kCreateTopics, {2, 7}},    {ApiKey::kDeleteTopics, {1, 6}},
+    {ApiKey::kAlterConfigs, {0, 2}},    {ApiKey::kIncrementalAlterConfigs, {0, 1}},
     {ApiKey::kDescribeQuorum, {0, 2}},  {ApiKey::kEnvelope, {0, 0}},
     {ApiKey::kFetchSnapshot, {0, 1}},   {ApiKey::kBrokerRegistration, {0, 4}},
     {ApiKey::kBrokerHeartbeat, {0, 2}}, {ApiKey::kAllocateProducerIds, {0, 0}},
@@ -73,6 +74,27 @@ io::Result<> check_level(const std::string& name, std::int16_t level) {
       io::Error{io::ErrorKind::invalid,
                 fmt::format("the cluster runs feature {} at level {}, but this version of Ottla {}",
                             name, level, range)});
+}
+
+// What clients may send by way of a broker (KIP-590): whether it is that, and can be read.
+enum class Forwarded { yes, not_for_clients, unreadable };
+
+Forwarded check_forwarded(ApiKey key, std::int16_t version, const Slice& body) {
+  const auto is_readable = [&]<class M>() {
+    return decode<M>(body, version) ? Forwarded::yes : Forwarded::unreadable;
+  };
+  switch (key) {
+    case ApiKey::kCreateTopics:
+      return is_readable.operator()<wire::CreateTopicsRequest>();
+    case ApiKey::kDeleteTopics:
+      return is_readable.operator()<wire::DeleteTopicsRequest>();
+    case ApiKey::kAlterConfigs:
+      return is_readable.operator()<wire::AlterConfigsRequest>();
+    case ApiKey::kIncrementalAlterConfigs:
+      return is_readable.operator()<wire::IncrementalAlterConfigsRequest>();
+    default:
+      return Forwarded::not_for_clients;
+  }
 }
 
 // As Kafka's brokers write it: an int16 version, then DefaultPrincipalData of that version.
@@ -224,6 +246,11 @@ io::Task<Body> ControllerServer::serve(std::int16_t api_key, std::int16_t versio
       co_return co_await decide(version, std::move(body), &ControllerServer::create_topics);
     case ApiKey::kDeleteTopics:
       co_return co_await decide(version, std::move(body), &ControllerServer::delete_topics);
+    case ApiKey::kAlterConfigs:
+      co_return co_await decide(version, std::move(body), &ControllerServer::alter_configs);
+    case ApiKey::kIncrementalAlterConfigs:
+      co_return co_await decide(version, std::move(body),
+                                &ControllerServer::incremental_alter_configs);
     default:
       co_return std::unexpected(fmt::format("API key {} is not served by a controller", api_key));
   }
@@ -274,6 +301,16 @@ Decision<wire::CreateTopicsResponse> ControllerServer::create_topics(
 Decision<wire::DeleteTopicsResponse> ControllerServer::delete_topics(
     const wire::DeleteTopicsRequest& request, std::int16_t version) {
   return rules_->delete_topics(request, version);
+}
+
+Decision<wire::AlterConfigsResponse> ControllerServer::alter_configs(
+    const wire::AlterConfigsRequest& request, std::int16_t) {
+  return rules_->alter_configs(request);
+}
+
+Decision<wire::IncrementalAlterConfigsResponse> ControllerServer::incremental_alter_configs(
+    const wire::IncrementalAlterConfigsRequest& request, std::int16_t) {
+  return rules_->incremental_alter_configs(request);
 }
 
 io::Task<bool> ControllerServer::commit(std::vector<Record> records) {
@@ -545,18 +582,12 @@ io::Task<Body> ControllerServer::serve_envelope(std::int16_t version, Slice body
   const auto header = wire::parse_request_header(request->request_data);
   if (!header || !header->api) co_return refuse(ErrorCode::unsupported_version);
   const auto key = static_cast<ApiKey>(header->api_key);
-  // what clients may send by way of a broker
-  if (key != ApiKey::kCreateTopics && key != ApiKey::kDeleteTopics)
-    co_return refuse(ErrorCode::invalid_request);
-  if (!serves(header->api_key, header->api_version))
-    co_return refuse(ErrorCode::unsupported_version);
   const Slice& frame = request->request_data;
   const Slice inner_body = frame.subslice(header->body_offset, frame.size() - header->body_offset);
-  const bool is_readable =
-      key == ApiKey::kCreateTopics
-          ? decode<wire::CreateTopicsRequest>(inner_body, header->api_version).has_value()
-          : decode<wire::DeleteTopicsRequest>(inner_body, header->api_version).has_value();
-  if (!is_readable) co_return refuse(ErrorCode::unsupported_version);
+  const Forwarded forwarded = check_forwarded(key, header->api_version, inner_body);
+  if (forwarded == Forwarded::not_for_clients) co_return refuse(ErrorCode::invalid_request);
+  if (!serves(header->api_key, header->api_version) || forwarded == Forwarded::unreadable)
+    co_return refuse(ErrorCode::unsupported_version);
   auto inner = co_await serve(header->api_key, header->api_version, inner_body);
   if (!inner) co_return std::unexpected(inner.error());
 

@@ -67,6 +67,11 @@ class ControllerServer final : public rpc::Service {
   Decision<wire::DeleteTopicsResponse> delete_topics(const wire::DeleteTopicsRequest& request,
                                                      std::int16_t version);
 
+  Decision<wire::AlterConfigsResponse> alter_configs(const wire::AlterConfigsRequest& request,
+                                                     std::int16_t version);
+  Decision<wire::IncrementalAlterConfigsResponse> incremental_alter_configs(
+      const wire::IncrementalAlterConfigsRequest& request, std::int16_t version);
+
   io::Task<std::expected<Gather, std::string>> serve_api_versions(std::int16_t version);
   io::Task<std::expected<Gather, std::string>> serve_fetch(std::int16_t version, Slice body);
   io::Task<std::expected<Gather, std::string>> serve_fetch_snapshot(std::int16_t version,

@@ -545,7 +545,7 @@ TEST_F(ControllerTest, ConfigsThatAreRefused) {
   std::vector<wire::CreateTopicsRequest::CreatableTopic> many;
   for (int i = 0; i < 100; ++i) {
     many.push_back(topic("big" + std::to_string(i)));
-    add_config(many.back(), "leader.replication.throttled.replicas", std::string(32'000, '1'));
+    add_config(many.back(), "cleanup.policy", "delete" + std::string(32'000, ' '));
   }
   const auto response = create(many);
   EXPECT_EQ(response.topics.front().error_code, 0);
@@ -567,6 +567,76 @@ TEST_F(ControllerTest, ConfigsAreKeptAndShown) {
   EXPECT_EQ(shown.at("segment.bytes"), (std::pair<std::string, int>{"1073741824", 5}));
   EXPECT_EQ(rules.image()->configs->of(ResourceType::topic, "t").at("retention.ms"), "5000");
   EXPECT_FALSE(create({topic("old")}, false, 4).topics.at(0).configs);
+}
+
+TEST_F(ControllerTest, ConfigsAreAlteredResourceByResource) {
+  join(1);
+  create({topic("t"), topic("u")});
+  wire::IncrementalAlterConfigsRequest request;
+  const auto add = [&](const std::string& name, const std::string& value) {
+    auto& resource = request.resources.emplace_back();
+    resource.resource_type = 2;
+    resource.resource_name = name;
+    auto& config = resource.configs.emplace_back();
+    config.name = "retention.ms";
+    config.value = value;
+  };
+  add("t", "5");
+  add("u", "soon");
+  add("twice", "5");
+  add("twice", "6");
+  request.validate_only = true;
+  EXPECT_THAT(rules.incremental_alter_configs(request).records, IsEmpty());
+  request.validate_only = false;
+  const auto decision = rules.incremental_alter_configs(request);
+  EXPECT_THAT(decision.records, SizeIs(1));
+  std::vector<int> codes;
+  for (const auto& answer : decision.response.responses) codes.push_back(answer.error_code);
+  EXPECT_THAT(codes, ::testing::ElementsAre(0, number(ErrorCode::invalid_config),
+                                            number(ErrorCode::invalid_request),
+                                            number(ErrorCode::invalid_request)));
+  apply(decision.records);
+  EXPECT_EQ(rules.image()->configs->of(ResourceType::topic, "t"),
+            (ConfigMap{{"retention.ms", "5"}}));
+
+  wire::AlterConfigsRequest all;  // what it does not name goes
+  all.resources.emplace_back().resource_type = 2;
+  all.resources[0].resource_name = "t";
+  auto& config = all.resources[0].configs.emplace_back();
+  config.name = "segment.ms";
+  config.value = "7";
+  apply(rules.alter_configs(all).records);
+  EXPECT_EQ(rules.image()->configs->of(ResourceType::topic, "t"), (ConfigMap{{"segment.ms", "7"}}));
+}
+
+// All that one request writes must fit one batch of the log.
+TEST_F(ControllerTest, OneAlterationHasABound) {
+  join(1);
+  wire::IncrementalAlterConfigsRequest request;
+  for (int i = 0; i < 100; ++i) {
+    auto& resource = request.resources.emplace_back();
+    resource.resource_type = 32;
+    resource.resource_name = std::to_string(i) + std::string(30'000, 'g');
+    auto& config = resource.configs.emplace_back();
+    config.name = "consumer.session.timeout.ms";
+    config.value = "45001";
+  }
+  const auto decision = rules.incremental_alter_configs(request);
+  EXPECT_EQ(decision.response.responses.front().error_code, 0);
+  EXPECT_EQ(decision.response.responses.back().error_code, number(ErrorCode::policy_violation));
+  EXPECT_LT(decision.records.size(), 80U);
+}
+
+TEST_F(ControllerTest, WhatBrokersAreToldIsShownOfNewTopics) {
+  rules = Controller({.cluster_id = "cluster", .own_broker = 1}, rules.image());
+  join(1);
+  apply({config_record(ResourceType::broker, "", "log.roll.ms", "77"),
+         config_record(ResourceType::broker, "1", "message.max.bytes", "88")});
+  std::map<std::string, std::pair<std::string, int>> shown;
+  for (const auto& config : *create({topic("t")}).topics.at(0).configs)
+    shown[config.name] = {config.value.value_or("null"), config.config_source};
+  EXPECT_EQ(shown.at("segment.ms"), (std::pair<std::string, int>{"77", 3}));
+  EXPECT_EQ(shown.at("max.message.bytes"), (std::pair<std::string, int>{"88", 2}));
 }
 
 TEST_F(ControllerTest, AssignmentsThatAreRefused) {

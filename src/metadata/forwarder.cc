@@ -4,11 +4,14 @@
 #include <charconv>
 #include <fmt/format.h>
 
+#include "metadata/image.h"
 #include "wire/errors.h"
 #include "wire/header.h"
 #include "wire/messages/allocate_producer_ids_request.h"
 #include "wire/messages/allocate_producer_ids_response.h"
 #include "wire/messages/default_principal_data.h"
+#include "wire/messages/describe_quorum_request.h"
+#include "wire/messages/describe_quorum_response.h"
 #include "wire/messages/envelope_request.h"
 #include "wire/messages/envelope_response.h"
 
@@ -18,6 +21,7 @@ namespace {
 using wire::ErrorCode;
 
 constexpr io::Duration kTimeout = std::chrono::seconds(30);
+constexpr std::int16_t kDescribeQuorumVersion = 2;
 constexpr io::Duration kRetryPause = std::chrono::milliseconds(20);
 
 io::Error failed(std::string message) { return {io::ErrorKind::input_output, std::move(message)}; }
@@ -109,6 +113,24 @@ io::Task<io::Result<Slice>> Forwarder::forward_once(const Slice& frame, const wi
   const auto header = wire::parse_response_header(answer, api, api_version);
   if (!header) co_return std::unexpected(failed(header.error().to_string()));
   co_return answer.subslice(header->body_offset, answer.size() - header->body_offset);
+}
+
+io::Task<io::Result<Offset>> Forwarder::last_committed() {
+  auto client = co_await envelopes_.client();
+  if (!client) co_return std::unexpected(client.error());
+  wire::DescribeQuorumRequest request;
+  auto& topic = request.topics.emplace_back();
+  topic.topic_name = kMetadataTopic;
+  topic.partitions.emplace_back().partition_index = 0;
+  auto response = co_await (*client)->call<wire::DescribeQuorumResponse>(
+      std::move(request), kDescribeQuorumVersion, kTimeout);
+  if (!response) co_return std::unexpected(response.error());
+  if (response->error_code != 0 || response->topics.size() != 1 ||
+      response->topics[0].partitions.size() != 1 ||
+      response->topics[0].partitions[0].error_code != 0) {
+    co_return std::unexpected(failed("the controller does not tell how far its log is committed"));
+  }
+  co_return response->topics[0].partitions[0].high_watermark - 1;
 }
 
 io::Task<io::Result<ProducerId>> Forwarder::next_producer_id() {

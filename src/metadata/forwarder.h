@@ -25,6 +25,10 @@ class Forwarder {
   io::Task<io::Result<Slice>> forward(Slice frame, std::int16_t api_key, std::int16_t api_version,
                                       std::string client_host);
 
+  // The last offset of the metadata log that is committed now, or a later one: who serves an image
+  // of it serves all that the controller has answered before.
+  io::Task<io::Result<Offset>> last_committed();
+
   // An error concerns all who waited for the same block; asking again makes a new attempt.
   io::Task<io::Result<ProducerId>> next_producer_id();
 

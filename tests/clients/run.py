@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from cases import (
+    admin,
     confluent,
     controller,
     folders,
@@ -47,6 +48,7 @@ SHARED = {
 OWN = {
     "startup": startup,
     "controller": controller,
+    "admin": admin,
     "groups": groups,
     "lossy": lossy,
     "restart": restart,

@@ -173,6 +173,8 @@ def good_request(key, version):
     offsets = wire.ListOffsetsRequest.ListOffsetsTopic
     epochs = wire.OffsetForLeaderEpochRequest.OffsetForLeaderTopic
     configs = wire.DescribeConfigsRequest.DescribeConfigsResource
+    alter = wire.AlterConfigsRequest.AlterConfigsResource
+    incremental = wire.IncrementalAlterConfigsRequest.AlterConfigsResource
     one_part = {"partition": 0, "current_leader_epoch": 0, "leader_epoch": 0}
     requests = {
         0: wire.produce_request("nowhere", 0, records.batch([b"one"])),
@@ -259,7 +261,31 @@ def good_request(key, version):
             include_synonyms=True,
             include_documentation=True,
         ),
+        33: wire.AlterConfigsRequest(
+            resources=[
+                alter(
+                    resource_type=2,
+                    resource_name="nowhere",
+                    configs=[alter.AlterableConfig(name="retention.ms", value="1")],
+                )
+            ],
+            validate_only=True,
+        ),
         42: wire.DeleteGroupsRequest(groups_names=["group"]),
+        44: wire.IncrementalAlterConfigsRequest(
+            resources=[
+                incremental(
+                    resource_type=2,
+                    resource_name="nowhere",
+                    configs=[
+                        incremental.AlterableConfig(
+                            name="retention.ms", config_operation=0, value="1"
+                        )
+                    ],
+                )
+            ],
+            validate_only=True,
+        ),
         60: wire.DescribeClusterRequest(
             include_cluster_authorized_operations=False,
             endpoint_type=1,

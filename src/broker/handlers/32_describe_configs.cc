@@ -1,11 +1,12 @@
-// DescribeConfigs (key 32), v1 to v4, of topics and of brokers. v1 has synonyms, v3 documentation
-// and types, v4 is flexible. Every config that exists is shown with its value and where the value
-// comes from.
+// DescribeConfigs (key 32), v1 to v4, of topics, brokers and groups. v1 has synonyms, v3
+// documentation and types, v4 is flexible. Every config that exists is shown with its value and
+// where the value comes from.
 #include <algorithm>
 
 #include "broker/handlers/handlers.h"
 #include "broker/topic_answer.h"
 #include "metadata/config_definitions.h"
+#include "metadata/topic_config.h"
 #include "wire/messages/describe_configs_request.h"
 #include "wire/messages/describe_configs_response.h"
 
@@ -18,14 +19,7 @@ using metadata::ResourceType;
 using wire::ErrorCode;
 using Result = wire::DescribeConfigsResponse::DescribeConfigsResult;
 
-// Kafka's numbers for where a value comes from.
-enum class Source : std::int8_t {
-  topic = 1,
-  dynamic_broker = 2,
-  dynamic_default_broker = 3,
-  static_broker = 4,
-  standard = 5,
-};
+using Source = metadata::ConfigSource;
 
 // One place where a value may stand, the strongest first.
 struct Place {
@@ -34,8 +28,11 @@ struct Place {
   Source source;
 };
 
+enum class Default { shown, hidden };
+
 void describe(const ConfigDefinition& definition, const std::vector<Place>& places,
-              bool is_read_only, const wire::DescribeConfigsRequest& request, Result& result) {
+              bool is_read_only, const wire::DescribeConfigsRequest& request, Result& result,
+              Default standard_value = Default::shown) {
   auto& entry = result.configs.emplace_back();
   entry.name = definition.name;
   entry.read_only = is_read_only;
@@ -63,6 +60,7 @@ void describe(const ConfigDefinition& definition, const std::vector<Place>& plac
       add(place.name, at->second, place.source);
     }
   }
+  if (is_found && standard_value == Default::hidden) return;
   auto standard = definition.default_is_null ? std::nullopt
                                              : std::optional(std::string(definition.default_value));
   const ConfigDefinition* of_node = metadata::find_broker_config(definition.node_name);
@@ -74,7 +72,8 @@ void describe(const ConfigDefinition& definition, const std::vector<Place>& plac
 
 bool is_wanted(const wire::DescribeConfigsRequest::DescribeConfigsResource& resource,
                std::string_view name) {
-  if (!resource.configuration_keys) return true;
+  // an empty list asks for all of them, as none does
+  if (!resource.configuration_keys || resource.configuration_keys->empty()) return true;
   return std::ranges::find(*resource.configuration_keys, name) !=
          resource.configuration_keys->end();
 }
@@ -92,6 +91,8 @@ void handle_describe_configs(RequestContext context) {
   Shard& shard = context.shard;
   const metadata::ImagePtr image = shard.image();
   const ConfigMap& node = shard.config.broker_configs;
+  const std::string own_id = std::to_string(shard.config.node_id);
+  const ConfigMap& broker = image->configs->of(ResourceType::broker, own_id);
   const ConfigMap& cluster = image->configs->of(ResourceType::broker, "");
   wire::DescribeConfigsResponse response;
   for (const auto& resource : request->resources) {
@@ -114,6 +115,7 @@ void handle_describe_configs(RequestContext context) {
           if (!is_wanted(resource, definition.name)) continue;
           describe(definition,
                    {{&own, definition.name, Source::topic},
+                    {&broker, definition.node_name, Source::dynamic_broker},
                     {&cluster, definition.node_name, Source::dynamic_default_broker},
                     {&node, definition.node_name, Source::static_broker}},
                    false, *request, result);
@@ -122,33 +124,43 @@ void handle_describe_configs(RequestContext context) {
       }
       case ResourceType::broker: {
         const bool is_default = resource.resource_name.empty();
-        if (!is_default && resource.resource_name != std::to_string(shard.config.node_id)) {
+        if (!is_default && resource.resource_name != own_id) {
           fail(result, ErrorCode::invalid_request,
-               "Unexpected broker id, expected " + std::to_string(shard.config.node_id) +
-                   " or empty string, but received " + resource.resource_name);
+               "Unexpected broker id, expected " + own_id + " or empty string, but received " +
+                   resource.resource_name);
           break;
         }
-        const ConfigMap& dynamic = image->configs->of(ResourceType::broker, resource.resource_name);
         for (const ConfigDefinition& definition : metadata::broker_configs()) {
           if (!is_wanted(resource, definition.name)) continue;
           if (is_default) {  // of the defaults of all brokers only what was set is shown
             if (cluster.contains(definition.name)) {
               describe(definition, {{&cluster, definition.name, Source::dynamic_default_broker}},
-                       false, *request, result);
+                       false, *request, result, Default::hidden);
             }
             continue;
           }
           describe(definition,
-                   {{&dynamic, definition.name, Source::dynamic_broker},
+                   {{&broker, definition.name, Source::dynamic_broker},
                     {&cluster, definition.name, Source::dynamic_default_broker},
                     {&node, definition.name, Source::static_broker}},
                    definition.is_read_only, *request, result);
         }
         break;
       }
+      case ResourceType::group: {
+        if (resource.resource_name.empty()) {
+          fail(result, ErrorCode::invalid_request, "Group name must not be empty");
+          break;
+        }
+        const ConfigMap& own = image->configs->of(ResourceType::group, resource.resource_name);
+        for (const ConfigDefinition& definition : metadata::group_configs()) {
+          if (!is_wanted(resource, definition.name)) continue;
+          describe(definition, {{&own, definition.name, Source::group}}, false, *request, result);
+        }
+        break;
+      }
       case ResourceType::broker_logger:
       case ResourceType::client_metrics:
-      case ResourceType::group:
       default:
         fail(result, ErrorCode::invalid_request, "This kind of resource has no configs here yet.");
         break;

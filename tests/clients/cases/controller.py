@@ -24,6 +24,7 @@ ANSWERS = pathlib.Path(__file__).with_name("controller_answers.json")
 LONG_SESSION_SECONDS, SHORT_SESSION_SECONDS = 3600, 9
 WAIT_SECONDS_MAX = 60
 FETCH, API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS = 1, 18, 19, 20
+ALTER_CONFIGS, INCREMENTAL_ALTER_CONFIGS = 33, 44
 DESCRIBE_QUORUM, ENVELOPE, FETCH_SNAPSHOT = 55, 58, 59
 REGISTRATION, HEARTBEAT, ALLOCATE = 62, 63, 67
 SERVED = (
@@ -31,6 +32,8 @@ SERVED = (
     API_VERSIONS,
     CREATE_TOPICS,
     DELETE_TOPICS,
+    ALTER_CONFIGS,
+    INCREMENTAL_ALTER_CONFIGS,
     DESCRIBE_QUORUM,
     ENVELOPE,
     FETCH_SNAPSHOT,
@@ -449,6 +452,102 @@ def script_topics(s):
     create(s, "collide in one request", placed("c.d", [401]), placed("c_d", [401]))
 
 
+def script_configs(s):
+    """What clients may ask by way of a broker; of brokers Kafka's controller checks little itself."""
+    s.join(411)
+    create(s, "a topic", placed("configured", [411], configs=[("retention.ms", "7")]))
+
+    def ask(name, key, version, resources, validate_only):
+        def shown(answer):
+            if isinstance(answer, dict):
+                for one in answer["responses"]:
+                    one["errorMessage"] = "a sentence" if one["errorMessage"] else None
+                answer["responses"].sort(key=lambda one: (one["resourceName"], one["errorCode"]))
+            return answer
+
+        s.step(name, key, version, {"resources": resources, "validateOnly": validate_only}, shown)
+
+    def incremental(name, *resources, version=1, validate_only=False):
+        wanted = [
+            {
+                "resourceType": of,
+                "resourceName": resource,
+                "configs": [
+                    {"name": config, "configOperation": operation, "value": value}
+                    for config, operation, value in configs
+                ],
+            }
+            for of, resource, configs in resources
+        ]
+        ask(name, INCREMENTAL_ALTER_CONFIGS, version, wanted, validate_only)
+
+    def alter(name, of, resource, configs, version=2, validate_only=False):
+        configs = [{"name": config, "value": value} for config, value in configs]
+        wanted = [{"resourceType": of, "resourceName": resource, "configs": configs}]
+        ask(name, ALTER_CONFIGS, version, wanted, validate_only)
+
+    topic_type, broker_type, group_type = 2, 4, 32
+    put, remove, append, subtract = 0, 1, 2, 3
+
+    def one(name, *changes, **options):
+        incremental(name, (topic_type, "configured", changes), **options)
+
+    for version in (0, 1):
+        one("sets two", ("retention.ms", put, str(8 + version)), ("segment.ms", put, "9"),
+            version=version)
+        one("sets what is so", ("segment.ms", put, "9"), version=version)
+        one("appends", ("cleanup.policy", append, "compact"), version=version)
+        one("takes away", ("cleanup.policy", subtract, "delete"), version=version)
+        one("takes away the rest", ("cleanup.policy", subtract, "compact"), version=version)
+        one("removes", ("cleanup.policy", remove, None), ("segment.ms", remove, None),
+            version=version)
+        one("only validates", ("segment.ms", put, "10"), version=version, validate_only=True)
+    one("removes what is not set", ("segment.ms", remove, None), ("no.such", remove, None))
+    one("changes nothing")
+    one("a wrong value beside a right one", ("segment.ms", put, "11"), ("retention.ms", put, "x"))
+    one("an unknown config", ("no.such", put, "1"))
+    one("appends to a number", ("retention.ms", append, "1"))
+    one("lags in conflict", ("min.compaction.lag.ms", put, "9"), ("max.compaction.lag.ms", put, "8"))
+    one("the least ISR", ("min.insync.replicas", put, "2"))
+    one("the same least ISR", ("min.insync.replicas", put, "2"))
+    one("no least ISR of its own", ("min.insync.replicas", remove, None))
+    retention = [("retention.ms", put, "12")]
+    incremental("unknown", (topic_type, "nowhere", retention))
+    incremental("no name", (topic_type, "", retention))
+    incremental("no legal name", (topic_type, "a/b", retention))
+    incremental("one of two", (topic_type, "nowhere", retention),
+                (topic_type, "configured", retention))
+    incremental("nothing")
+    for broker in ("", "411"):
+        incremental("of a broker", (broker_type, broker, [("log.retention.ms", put, "5")]))
+        incremental("of a broker, removed", (broker_type, broker,
+                                             [("log.retention.ms", remove, None)]))
+    incremental("of a broker that is not there", (broker_type, "999",
+                                                  [("log.retention.ms", put, "5")]))
+    incremental("of a broker of no number", (broker_type, "x", [("log.retention.ms", put, "5")]))
+    incremental("of a negative broker", (broker_type, "-1", [("log.retention.ms", put, "5")]))
+    incremental("the cluster's least ISR", (broker_type, "", [("min.insync.replicas", put, "2")]))
+    incremental("and back", (broker_type, "", [("min.insync.replicas", put, "1")]))
+    incremental("without the cluster's least ISR",
+                (broker_type, "", [("min.insync.replicas", remove, None)]))
+    incremental("a broker's least ISR", (broker_type, "411", [("min.insync.replicas", put, "2")]))
+    timeout = "consumer.session.timeout.ms"
+    incremental("of a group", (group_type, "g", [(timeout, put, "50000")]))
+    incremental("of a group, too short", (group_type, "g", [(timeout, put, "1")]))
+    incremental("of a group, unknown", (group_type, "g", [("no.such", put, "1")]))
+    incremental("of no group", (group_type, "", [(timeout, put, "50000")]))
+    for version in (0, 1, 2):
+        alter("all of it", topic_type, "configured",
+              [("retention.ms", str(20 + version)), ("segment.ms", "21")], version)
+        alter("less of it", topic_type, "configured", [("segment.ms", "21")], version)
+        alter("only validated", topic_type, "configured", [], version, validate_only=True)
+        alter("nothing of it", topic_type, "configured", [], version)
+    alter("of a group, nothing", group_type, "g", [])
+    alter("of a topic that is not there", topic_type, "nowhere", [])
+    alter("a wrong value", topic_type, "configured", [("segment.ms", "x")])
+    alter("of all brokers, nothing", broker_type, "", [])
+
+
 def script_leaders(s):
     """Who leads, who is in sync, and who is eligible, as brokers come and go (KIP-966)."""
     for broker in (501, 502, 503):
@@ -696,6 +795,7 @@ SCRIPTS = [
     script_heartbeat,
     script_producer_ids,
     script_topics,
+    script_configs,
     script_leaders,
     script_quorum,
     script_fetch,

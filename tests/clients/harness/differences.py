@@ -6,13 +6,14 @@ it."""
 
 from harness.server import PROJECT
 
-CORRUPT_MESSAGE, INVALID_TXN_STATE, UNSUPPORTED_COMPRESSION_TYPE, INVALID_RECORD = 2, 48, 76, 87
+CORRUPT_MESSAGE, INVALID_REQUEST, INVALID_TXN_STATE, UNSUPPORTED_COMPRESSION_TYPE, INVALID_RECORD = 2, 42, 48, 76, 87
 # name of the entry -> what ottla answers
 OURS = {
     "batch-length-overflow": INVALID_RECORD,
     "unknown-codec": UNSUPPORTED_COMPRESSION_TYPE,
     "unreadable-compression": INVALID_RECORD,
     "transactional-batch": INVALID_TXN_STATE,
+    "unknown-config-operation": INVALID_REQUEST,
 }
 
 

@@ -9,6 +9,7 @@ import struct
 import time
 
 from kafka.protocol.admin import (
+    AlterConfigsRequest,
     CreateTopicsRequest,
     DeleteGroupsRequest,
     DeleteRecordsRequest,
@@ -17,6 +18,7 @@ from kafka.protocol.admin import (
     DescribeConfigsRequest,
     DescribeGroupsRequest,
     DescribeTopicPartitionsRequest,
+    IncrementalAlterConfigsRequest,
     ListGroupsRequest,
 )
 from kafka.protocol.consumer import (
@@ -59,7 +61,9 @@ REQUESTS = {
     22: InitProducerIdRequest,
     23: OffsetForLeaderEpochRequest,
     32: DescribeConfigsRequest,
+    33: AlterConfigsRequest,
     42: DeleteGroupsRequest,
+    44: IncrementalAlterConfigsRequest,
     60: DescribeClusterRequest,
     75: DescribeTopicPartitionsRequest,
 }
