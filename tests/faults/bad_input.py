@@ -15,7 +15,6 @@ CLOSE_SECONDS_MAX = 10
 LINES_MAX = 10  # in 10 s, of a shard: src/rpc/client_log.h
 # FindCoordinator is not among them: it makes __consumer_offsets.
 APIS_THAT_CHANGE_NOTHING = (1, 2, 3, 9, 12, 14, 15, 16, 18, 23, 32, 60, 75)
-OFFSET_DELETE = 47
 
 
 def header(api_key, version, correlation_id=7, client_id=b"bad"):
@@ -175,6 +174,7 @@ def good_request(key, version):
     configs = wire.DescribeConfigsRequest.DescribeConfigsResource
     alter = wire.AlterConfigsRequest.AlterConfigsResource
     incremental = wire.IncrementalAlterConfigsRequest.AlterConfigsResource
+    deleted = wire.OffsetDeleteRequest.OffsetDeleteRequestTopic
     one_part = {"partition": 0, "current_leader_epoch": 0, "leader_epoch": 0}
     requests = {
         0: wire.produce_request("nowhere", 0, records.batch([b"one"])),
@@ -286,6 +286,14 @@ def good_request(key, version):
             ],
             validate_only=True,
         ),
+        47: wire.OffsetDeleteRequest(
+            group_id="group",
+            topics=[
+                deleted(
+                    name="log", partitions=[deleted.OffsetDeleteRequestPartition(partition_index=0)]
+                )
+            ],
+        ),
         60: wire.DescribeClusterRequest(
             include_cluster_authorized_operations=False,
             endpoint_type=1,
@@ -297,9 +305,6 @@ def good_request(key, version):
             cursor=None,
         ),
     }
-    if key == OFFSET_DELETE:  # kafka-python has none
-        header = struct.pack(">hhih3s", key, version, 5, 3, b"bad")
-        return header + struct.pack(">h5sih3sii", 5, b"group", 1, 3, b"log", 1, 0)
     request = requests[key]
     request.API_VERSION = version
     try:

@@ -20,6 +20,7 @@ using wire::ErrorCode;
 
 constexpr std::int16_t kBatchedFrom = 4;
 constexpr std::int8_t kGroupKey = 0;
+constexpr std::int8_t kShareKey = 2;  // 1 is for transactions
 constexpr std::int32_t kCreateTimeoutMs = 30'000;
 constexpr std::int16_t kReplicasMax = 3;  // of an internal topic whose factor is not set
 
@@ -91,6 +92,9 @@ io::Task<void> serve(RequestContext context, wire::FindCoordinatorRequest reques
     }
   }
   const auto find = [&](const std::string& key) {
+    if (request.key_type < kGroupKey || request.key_type > kShareKey)
+      return refuse(ErrorCode::invalid_request,
+                    fmt::format("there are no keys of type {}", request.key_type));
     if (request.key_type != kGroupKey)
       return refuse(ErrorCode::coordinator_not_available,
                     "this broker serves no transactions and no share groups yet");

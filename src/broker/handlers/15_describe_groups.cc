@@ -27,8 +27,8 @@ io::Task<void> serve(RequestContext context, wire::DescribeGroupsRequest request
       answer.group_id = group;
       answer.error_code = static_cast<std::int16_t>(described.error());
     }
-    answer.authorized_operations =
-        request.include_authorized_operations ? kGroupOperationsAll : kOperationsNotAsked;
+    const bool tells_operations = request.include_authorized_operations && answer.error_code == 0;
+    answer.authorized_operations = tells_operations ? kGroupOperationsAll : kOperationsNotAsked;
   }
   context.answer(response);
 }

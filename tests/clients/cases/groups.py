@@ -592,6 +592,57 @@ def case_every_version_of_administration(server, target):
         assert connection.ask(request, 2).results[0].error_code == 0
 
 
+def case_what_administration_refuses(server, target):
+    make_topic(server.bootstrap, "refusals", 1)
+    topic_id = wire.metadata(server.bootstrap, ["refusals"]).topics[0].topic_id
+    groups = ["", "refused", "refused-too"]
+    with wire.Connection(server.bootstrap) as connection:
+
+        def delete_offsets(group, *places):
+            of_topic = wire.OffsetDeleteRequest.OffsetDeleteRequestTopic
+            of_partition = of_topic.OffsetDeleteRequestPartition
+            topics = [
+                of_topic(name=name, partitions=[of_partition(partition_index=i) for i in indexes])
+                for name, *indexes in places
+            ]
+            answer = connection.ask(wire.OffsetDeleteRequest(group_id=group, topics=topics), 0)
+            codes = {
+                (of_topic.name, one.partition_index): one.error_code
+                for of_topic in answer.topics
+                for one in of_topic.partitions
+            }
+            return answer.error_code, codes
+
+        def listed(**filters):
+            answer = connection.ask(wire.ListGroupsRequest(**filters), 5)
+            return sorted({group.group_id for group in answer.groups} & set(groups))
+
+        def find(key_type):
+            request = wire.FindCoordinatorRequest(key_type=key_type, coordinator_keys=["g"])
+            return connection.ask(request, 6).coordinators[0].error_code
+
+        for group in groups:
+            found = commit(connection, group, 8, "refusals", topic_id, 4)
+            assert found == [0, wire.UNKNOWN_TOPIC_OR_PARTITION], (group, found)
+        assert listed(states_filter=["EMPTY", "nonsense"], types_filter=["CLASSIC"]) == groups
+        assert listed(states_filter=["nonsense"], types_filter=[]) == []
+        assert listed(states_filter=[], types_filter=["nonsense"]) == []
+        assert delete_offsets("nobody", ("absent", 0)) == (GROUP_ID_NOT_FOUND, {})
+        assert delete_offsets("", ("refusals", 0)) == (INVALID_GROUP_ID, {})
+        found = delete_offsets("refused", ("refusals", 0, 7), ("absent", 0))
+        unknown = wire.UNKNOWN_TOPIC_OR_PARTITION
+        wanted = {("refusals", 0): 0, ("refusals", 7): unknown, ("absent", 0): unknown}
+        assert found == (0, wanted), found
+        request = wire.DeleteGroupsRequest(groups_names=["refused-too", "refused-too", "", "nobody"])
+        results = connection.ask(request, 2).results
+        codes = sorted((result.group_id, result.error_code) for result in results)
+        wanted = [("", 0), ("nobody", GROUP_ID_NOT_FOUND), ("refused-too", 0)]
+        assert codes == wanted, codes
+        request = wire.DescribeGroupsRequest(groups=["nobody"], include_authorized_operations=True)
+        assert connection.ask(request, 6).groups[0].authorized_operations is None
+        assert [find(3), find(-1)] == [wire.INVALID_REQUEST] * 2
+
+
 def offsets_on(server, groups):
     """Of each group: topic, partition, offset, metadata of all that is committed; as a consumer
     would see it that waits for open transactions."""

@@ -28,6 +28,7 @@ from kafka.protocol.consumer import (
     LeaveGroupRequest,
     ListOffsetsRequest,
     OffsetCommitRequest,
+    OffsetDeleteRequest,
     OffsetFetchRequest,
     OffsetForLeaderEpochRequest,
     SyncGroupRequest,
@@ -64,6 +65,7 @@ REQUESTS = {
     33: AlterConfigsRequest,
     42: DeleteGroupsRequest,
     44: IncrementalAlterConfigsRequest,
+    47: OffsetDeleteRequest,
     60: DescribeClusterRequest,
     75: DescribeTopicPartitionsRequest,
 }
