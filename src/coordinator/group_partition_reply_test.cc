@@ -119,6 +119,26 @@ TEST_F(GroupPartitionReplyTest, WhatWasLoadedIsToldWhenItIsCommitted) {
   });
 }
 
+// The high watermark moves between a step and its append, which is in a later turn.
+TEST_F(GroupPartitionReplyTest, WhatIsNotAppendedYetIsNotCommitted) {
+  live_with_followers([](Serving& serving) -> io::Task<> {
+    std::vector<std::string> answered;
+    serving.tasks.spawn(commit_in_order(serving.partition, "a", answered));
+    co_await until_durable(serving, 1);
+    serving.partition->stop();
+    serving.begin_again(1);
+    co_await io::sleep_for(serving.env.clock, 1s);
+    serving.tasks.spawn(commit_in_order(serving.partition, "b", answered));
+    EXPECT_EQ(serving.log->log_end_offset(), 1);
+    serving.log->set_high_watermark(1);
+    co_await until_durable(serving, 2);
+    EXPECT_THAT(answered, ElementsAre("refused"));
+    serving.log->set_high_watermark(2);
+    co_await io::sleep_for(serving.env.clock, 1s);
+    EXPECT_THAT(answered, ElementsAre("refused", "b"));
+  });
+}
+
 TEST_F(GroupPartitionReplyTest, StoppingAnswersAllWhoWait) {
   live_with_followers([](Serving& serving) -> io::Task<> {
     std::vector<ErrorCode> errors;
@@ -185,8 +205,8 @@ TEST_F(GroupPartitionReplyTest, AFailedDiskSendsAllAway) {
   });
 }
 
-// Nobody told it, as nothing was held: the append finds out.
-TEST_F(GroupPartitionReplyTest, ALogThatRefusesForGoodEndsThePartition) {
+// Its records are neither in the log nor will they ever be.
+TEST_F(GroupPartitionReplyTest, WhoIsNotAppendedYetIsSentAwayToo) {
   live([](Serving& serving) -> io::Task<> {
     std::vector<ErrorCode> errors;
     serving.tasks.spawn(commit_into(serving.partition, commit_of("g", 1), errors));
