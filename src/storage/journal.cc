@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/planted_bug.h"
+#include "storage/large_memory.h"
 #include "storage/text_scan.h"
 
 namespace ottla::storage {
@@ -32,34 +33,7 @@ struct NextTurn {
   void await_resume() const {}
 };
 
-// A chunk of the usual size and what stands before it fill huge pages exactly.
-Slice chunk_memory(io::Disk& disk, std::size_t bytes) {
-  if (bytes + kJournalBlockBytes < io::kHugePageBytes) return aligned_memory(bytes);
-  const Slice memory = Slice::allocate_in_block(
-      bytes + kJournalBlockBytes - Slice::kBlockOverhead, io::kHugePageBytes,
-      [&](MutableByteView block) { disk.expect_large_io(block); });
-  return memory.subslice(kJournalBlockBytes - Slice::kBlockOverhead, bytes);
-}
-
-// Enters a log into a list, or moves its end there.
-void touch(std::vector<Touched>& list, std::uint64_t number, JournalMarks::Mark& mark,
-           const std::shared_ptr<StoredLog>& log, Offset end) {
-  if (mark.list == number) {
-    list[mark.at].end = end;
-    return;
-  }
-  mark = {number, list.size()};
-  list.push_back({log, end});
-}
-
 }  // namespace
-
-Slice aligned_memory(std::size_t bytes) {
-  Slice memory = Slice::allocate(bytes + kJournalBlockBytes);
-  const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
-  const std::size_t skip = journal_align(address) - address;
-  return memory.subslice(skip, bytes);
-}
 
 std::string journal_file_name(std::uint32_t shard, std::uint64_t sequence) {
   return std::string(kNamePrefix) + std::to_string(shard) + "-" + std::to_string(sequence) +
@@ -196,22 +170,18 @@ io::Task<> Journal::room() {
   while (!failed_ && !is_closing_ && !has_room(wanted)) co_await room_.wait();
 }
 
-void Journal::add_chunk(std::size_t bytes_min) {
-  auto chunk = std::make_unique<StagingChunk>();
+void Journal::take_chunk(std::size_t bytes_min) {
   const std::size_t bytes = std::max<std::size_t>(limits_.chunk_bytes, journal_align(bytes_min));
-  // The one used last is likeliest to be in the processor's cache.
-  const auto spare = std::find_if(spare_.rbegin(), spare_.rend(), [&](const Slice& memory) {
-    return memory.size() >= bytes && memory.is_unique();
-  });
-  if (spare != spare_.rend()) {
-    chunk->memory = std::move(*spare);
-    spare_.erase(std::next(spare).base());
-  } else {
-    chunk->memory = chunk_memory(env_.disk, bytes);
+  chunk_ = {};
+  chunk_used_ = 0;
+  for (const Slice& kept : chunks_) {
+    if (kept.size() < bytes || !kept.is_unique()) continue;
+    chunk_ = kept;
+    return;
   }
-  chunk->number = ++last_chunk_;
-  staging_bytes_ += chunk->memory.size();
-  chunks_.push_back(std::move(chunk));
+  chunk_ = large_memory(env_.disk, bytes);
+  const std::size_t most = limits_.pending_bytes / limits_.chunk_bytes + 1;
+  if (bytes == limits_.chunk_bytes && chunks_.size() < most) chunks_.push_back(chunk_);
 }
 
 void Journal::close_group() {
@@ -220,7 +190,7 @@ void Journal::close_group() {
   const std::size_t bytes = journal_align(group.bytes);
   std::memset(group.memory.mutable_data() + group.bytes, 0, bytes - group.bytes);
   group.bytes = bytes;
-  chunks_.back()->used += bytes;
+  chunk_used_ += bytes;
   group.file->end += bytes;
   end_ = {group.file->sequence, group.file->end};
   group_is_open_ = false;
@@ -233,16 +203,13 @@ void Journal::begin_group(std::size_t entry_bytes) {
     files_.push_back(std::move(prepared_));
     callbacks_.on_file_switch();
   }
-  if (chunks_.empty() ||
-      chunks_.back()->memory.size() - chunks_.back()->used < journal_align(entry_bytes)) {
-    add_chunk(entry_bytes);
-  }
-  StagingChunk& chunk = *chunks_.back();
+  if (groups_.empty()) chunk_used_ = 0;
+  if (chunk_.size() - chunk_used_ < journal_align(entry_bytes)) take_chunk(entry_bytes);
   File& file = *files_.back();
   Group group;
   group.file = &file;
   group.position = file.end;
-  group.memory = chunk.memory.subslice(chunk.used, chunk.memory.size() - chunk.used);
+  group.memory = chunk_.subslice(chunk_used_, chunk_.size() - chunk_used_);
   group.number = ++last_group_;
   group.durable_end = end_;
   groups_.push_back(std::move(group));
@@ -285,7 +252,6 @@ void Journal::seal(const Place& place, const std::shared_ptr<StoredLog>& log, Jo
   seal(place);
   Group& group = groups_.back();
   touch(group.touched, group.number, marks.group, log, end);
-  touch(chunks_.back()->touched, chunks_.back()->number, marks.chunk, log, end);
   touch(group.file->touched, group.file->sequence + 1, marks.file, log, end);
 }
 
@@ -469,23 +435,9 @@ io::Task<> Journal::remove_file(std::string name) {
   if (!removed) env_.logger.warning("{}: {}", name, removed.error().message);
 }
 
-StagingChunk* Journal::oldest_chunk() {
-  return chunks_.size() > 1 ? chunks_.front().get() : nullptr;
+void Journal::release_spares() {
+  std::erase_if(chunks_, [](const Slice& kept) { return kept.is_unique(); });
 }
-
-void Journal::drop_oldest_chunk() {
-  OTTLA_CHECK(chunks_.size() > 1);
-  Slice memory = std::move(chunks_.front()->memory);
-  chunks_.pop_front();
-  staging_bytes_ -= memory.size();
-  // Readers may still hold parts of it.
-  if (memory.size() == limits_.chunk_bytes &&
-      (spare_.size() + 1) * limits_.chunk_bytes <= limits_.spare_bytes) {
-    spare_.push_back(std::move(memory));
-  }
-}
-
-void Journal::release_spares() { spare_ = {}; }
 
 std::uint64_t Journal::undrained_bytes() const {
   std::uint64_t bytes = 0;

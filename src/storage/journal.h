@@ -1,9 +1,9 @@
 // Journal: the write-ahead log of one shard. What is staged goes to disk by natural group commit:
 // one flush at a time, and what came meanwhile goes with the next. Belongs to its Store.
 //
-// Staging memory is chunks; an entry stands in one, whole, and its slice stays valid while
-// anybody holds it, so the chunks are the tail cache as well. A chunk is used again once nobody
-// holds a slice of it.
+// Staging memory is chunks; an entry stands in one, whole. A chunk is used again once its groups
+// are flushed: the few that are needed stay in the processor's cache. Readers and segments have the
+// batches from elsewhere (tail_memory.h).
 //
 // Files: `shard-K-N.journal.ottla` in the root of the log dir. One is written, one is prepared
 // behind it in time, older ones wait until the segments hold what is in them (release()).
@@ -20,10 +20,9 @@
 #include "base/bytes.h"
 #include "io/env.h"
 #include "storage/journal_format.h"
+#include "storage/touched.h"
 
 namespace ottla::storage {
-
-class StoredLog;
 
 struct JournalLimits {
   std::uint64_t file_bytes = 16ull << 20;
@@ -31,7 +30,6 @@ struct JournalLimits {
   std::uint32_t files = 4;
   std::size_t chunk_bytes = (2ull << 20) - kJournalBlockBytes;
   std::size_t pending_bytes = 8ull << 20;
-  std::size_t spare_bytes = 16ull << 20;  // of chunks that nobody needs just now
 };
 
 // What is the same in all files of a shard's journal in one run.
@@ -50,9 +48,6 @@ struct JournalFileName {
 };
 std::optional<JournalFileName> parse_journal_file_name(std::string_view name);
 
-// Memory for direct I/O: its address is a multiple of the disk's alignment.
-Slice aligned_memory(std::size_t bytes);
-
 // Makes a zero-filled file of header.file_bytes with its header, synced, and leaves it open; its
 // name is durable once the caller has synced the directory. REQUIRES: file_bytes is a multiple of
 // kJournalBlockBytes, more than one.
@@ -60,30 +55,10 @@ io::Task<io::Result<std::shared_ptr<io::File>>> make_journal_file(io::Disk& disk
                                                                   std::string directory,
                                                                   JournalHeader header);
 
-// A log that has entries in a group, a chunk or a file, and where the last of them ends.
-struct Touched {
-  std::weak_ptr<StoredLog> log;
-  Offset end = 0;
-};
-
-// Where a log stands in the lists of the present group, chunk and file; so that it enters each
-// once.
+// Where a log stands in the lists of the present group and file; so that it enters each once.
 struct JournalMarks {
-  struct Mark {
-    std::uint64_t list = 0;  // number of the group, chunk or file
-    std::size_t at = 0;
-  };
-  Mark group;
-  Mark chunk;
-  Mark file;
-};
-
-// Staging memory; also the tail of the logs that have batches in it.
-struct StagingChunk {
-  Slice memory;  // aligned
-  std::size_t used = 0;
-  std::uint64_t number = 0;
-  std::vector<Touched> touched;  // for eviction
+  TouchMark group;
+  TouchMark file;
 };
 
 class Journal {
@@ -115,7 +90,7 @@ class Journal {
   // Where an entry will stand. Its body is to be filled in, then seal() called, before anything
   // else is staged.
   struct Place {
-    Slice body;  // in staging memory; mutable until seal()
+    Slice body;  // in staging memory; mutable until seal(), gone after the flush
     std::uint8_t* frame = nullptr;
     JournalFrame meta;
   };
@@ -143,12 +118,8 @@ class Journal {
   std::uint64_t current_sequence() const { return files_.back()->sequence; }
   std::size_t older_files() const { return files_.size() - 1; }
 
-  // The oldest chunk, if there is more than the one being filled.
-  StagingChunk* oldest_chunk();
-  void drop_oldest_chunk();
-  // Gives back the memory that is kept for new chunks: nothing has been appended for a while.
+  // Gives back chunks that are not filled just now: nothing has been appended for a while.
   void release_spares();
-  std::size_t staging_bytes() const { return staging_bytes_; }
 
   std::uint64_t flushes() const { return flushes_; }
   std::uint64_t written_bytes() const { return written_bytes_; }
@@ -182,7 +153,7 @@ class Journal {
   bool fits_file(const File& file, std::size_t entry_bytes) const;
   void begin_group(std::size_t entry_bytes);
   void close_group();
-  void add_chunk(std::size_t bytes_min);
+  void take_chunk(std::size_t bytes_min);
   void want_flush();
   io::Task<> flush_loop();
   void want_prepared_file();
@@ -205,17 +176,16 @@ class Journal {
   bool lacks_space_ = false;  // for another file; somebody was told
   JournalPosition end_;  // behind the last group begun: what is durable once that one is flushed
 
-  std::deque<std::unique_ptr<StagingChunk>> chunks_;  // the last one is filled
-  std::vector<Slice> spare_;  // memory of dropped chunks: new pages would cost a fault each
-  std::size_t staging_bytes_ = 0;
-  std::deque<Group> groups_;  // the first may be in flight; the last may be open
+  Slice chunk_;  // is filled
+  std::size_t chunk_used_ = 0;
+  std::vector<Slice> chunks_;  // kept, to be used again once no group holds them
+  std::deque<Group> groups_;   // the first may be in flight; the last may be open
   bool group_is_open_ = false;
   bool is_flushing_ = false;
   bool is_closing_ = false;
   std::size_t pending_bytes_ = 0;
   std::uint64_t last_group_ = 0;  // numbers from 1
   std::uint64_t flushed_group_ = 0;
-  std::uint64_t last_chunk_ = 0;
   std::size_t refused_bytes_ = 0;  // what room() waits for
   std::size_t reserved_bytes_;     // that has_room() leaves
 

@@ -9,8 +9,9 @@
 //   high watermark what consumers see. With one replica it follows the durable end by itself;
 //                  with several the replication sets it.
 //
-// Bytes: an append copies the batch once, into the journal's staging memory, which is also what
-// readers of the tail get. Segments are written from there in the background.
+// Bytes: an append copies the batch twice while it is in the processor's cache: into the journal's
+// staging memory, and to the tail's, which readers of the tail get slices of. Segments are written
+// from there in the background.
 #pragma once
 
 #include <cstddef>

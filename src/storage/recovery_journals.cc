@@ -9,6 +9,7 @@
 #include "base/crc32c.h"
 #include "storage/atomic_file.h"
 #include "storage/journal.h"
+#include "storage/large_memory.h"
 #include "storage/text_scan.h"
 
 namespace ottla::storage {

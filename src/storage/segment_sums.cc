@@ -98,6 +98,16 @@ void SegmentSums::add(ByteView log_bytes) {
   }
 }
 
+SegmentSums SegmentSums::first(std::uint64_t log_bytes, std::uint32_t last_block) const {
+  OTTLA_CHECK(log_bytes <= log_bytes_);
+  SegmentSums part(owner_);
+  part.log_bytes_ = log_bytes;
+  part.blocks_.assign(blocks_.begin(),
+                      blocks_.begin() + static_cast<std::ptrdiff_t>(blocks_of(log_bytes)));
+  if (!part.blocks_.empty()) part.blocks_.back() = last_block;
+  return part;
+}
+
 void SegmentSums::truncate_to_block(std::uint64_t position) {
   const std::uint64_t blocks = std::min(position, log_bytes_) / kSumBlockBytes;
   blocks_.resize(static_cast<std::size_t>(blocks));

@@ -53,6 +53,10 @@ class SegmentSums {
 
   // Adds the next bytes of the `.log`, in pieces of any size.
   void add(ByteView log_bytes);
+  // Of the last block so far: what first() wants to know. 0 if there is none.
+  std::uint32_t last_block() const { return blocks_.empty() ? 0 : blocks_.back(); }
+  // The sums as they were when log_bytes() was `log_bytes` and last_block() `last_block`.
+  SegmentSums first(std::uint64_t log_bytes, std::uint32_t last_block) const;
   // Forgets all but the whole blocks that end at or before `position`, from where on add() goes on.
   void truncate_to_block(std::uint64_t position);
   // Of the files of `indexes` as they are written; empty ones have size 0.

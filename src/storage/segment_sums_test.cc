@@ -56,6 +56,21 @@ TEST(SegmentSums, PiecesDoNotMatter) {
   EXPECT_TRUE(passed);
 }
 
+TEST(SegmentSums, AreKnownAsTheyWere) {
+  const Bytes log = pattern(3 * kSumBlockBytes + 777);
+  for (const std::size_t step : {1000u, kSumBlockBytes / 2, kSumBlockBytes, 90'000u}) {
+    SegmentSums sums(kOwner);
+    std::vector<std::pair<SegmentSums, std::uint32_t>> were;
+    for (std::size_t at = 0; at <= log.size(); at += step) {
+      were.emplace_back(sums, sums.last_block());
+      sums.add(ByteView(log).subspan(at, std::min<std::size_t>(step, log.size() - at)));
+    }
+    for (const auto& [before, last_block] : were) {
+      EXPECT_EQ(sums.first(before.log_bytes(), last_block), before);
+    }
+  }
+}
+
 TEST(SegmentSums, DamageIsNamedInBlocks) {
   const Bytes log = pattern(5 * kSumBlockBytes + 100);
   const auto sums = sums_of(log);

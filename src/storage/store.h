@@ -30,7 +30,8 @@ struct StoreLimits {
   std::uint64_t journal_file_bytes = 16ull << 20;
   std::uint64_t journal_first_file_bytes = 1ull << 20;  // so that an empty folder starts at once
   std::uint32_t journal_files = 6;                      // half of them old: the segments are synced
-  // Of staging memory; the largest flush. With what stands before it, a huge page.
+  // Of a piece of the journal's staging memory, so the largest flush, and of a slab of the tail's.
+  // With what stands before it, a huge page.
   std::size_t chunk_bytes = (2ull << 20) - 4096;
   std::size_t batch_bytes_max = 8ull << 20;    // a larger append is too_large
   std::size_t tail_bytes = 32ull << 20;        // memory of the tail, beyond what must be kept

@@ -125,7 +125,11 @@ StoredLog::StoredLog(ShardStore& store, LoadedPartition loaded, const LogConfig&
     active().sums = std::move(*loaded.sums);
     active().sums_are_whole = true;
     active().saved_indexes = loaded.saved_indexes;
+  } else if (active().readable_bytes == 0) {
+    begin_sums();
   }
+  active().handed_bytes = active().readable_bytes;
+  active().handed_sum = active().sums.last_block();
   for (LoadedBatch& batch : loaded.tail) {
     const wire::BatchHeader header = wire::load_batch_header(batch.bytes.data());
     OTTLA_CHECK(header.base_offset >= end_);
@@ -134,7 +138,8 @@ StoredLog::StoredLog(ShardStore& store, LoadedPartition loaded, const LogConfig&
     if (batch.aborted) active().segment.append_aborted(*batch.aborted);
     end_ = header.next_offset();
     unwritten_bytes_ += batch.bytes.size();
-    push_tail(std::move(batch.bytes), header.last_offset());
+    push_tail(
+        {.bytes = std::move(batch.bytes), .last_offset = header.last_offset(), .is_loaded = true});
   }
   std::ranges::sort(damages_, {}, &DamagedOffsets::from);
   durable_end_ = high_watermark_ = end_;
@@ -202,28 +207,43 @@ LogResult<AppendResult> StoredLog::append(ByteView batch, const wire::BatchHeade
   }
   OTTLA_CHECK(placed.base_offset >= end_ && placed.leader_epoch >= latest_epoch());
 
+  roll_if_full(placed);
+  const std::uint64_t position = active().segment.size_bytes();
+  end_ = placed.next_offset();
+  const auto self = std::static_pointer_cast<StoredLog>(shared_from_this());
+
   auto place = store_.journal().stage(JournalKind::append, id_, placed.base_offset,
                                       placed.leader_epoch, batch.size());
   place.meta.last_offset_delta = placed.last_offset_delta;
-  // The header is looked at and patched at once, the records not before they go to the segment.
-  std::memcpy(place.body.mutable_data(), batch.data(), wire::kBatchHeaderBytes);
-  copy_uncached(place.body.mutable_data() + wire::kBatchHeaderBytes,
-                batch.data() + wire::kBatchHeaderBytes, batch.size() - wire::kBatchHeaderBytes);
-  wire::set_base_offset(place.body.mutable_data(), placed.base_offset);
-  wire::set_leader_epoch(place.body.mutable_data(), placed.leader_epoch);
-  end_ = placed.next_offset();
-  store_.journal().seal(place, std::static_pointer_cast<StoredLog>(shared_from_this()), marks_,
-                        end_);
+  auto kept = store_.tail().place(chunk_, position, batch.size(), self, end_);
+  // The header is patched and looked at, the records are not: they go past the caches.
+  const ByteView records = batch.subspan(wire::kBatchHeaderBytes);
+  std::uint8_t* const journaled = place.body.mutable_data();
+  std::uint8_t* const tailed = kept.bytes.mutable_data();
+  std::memcpy(journaled, batch.data(), wire::kBatchHeaderBytes);
+  wire::set_base_offset(journaled, placed.base_offset);
+  wire::set_leader_epoch(journaled, placed.leader_epoch);
+  std::memcpy(tailed, journaled, wire::kBatchHeaderBytes);
+  copy_uncached(journaled + wire::kBatchHeaderBytes, records.data(), records.size());
+  copy_uncached(tailed + wire::kBatchHeaderBytes, records.data(), records.size());
+  StoredSegment& stored = active();
+  if (stored.sums_are_whole && stored.sums.log_bytes() == position) {
+    stored.sums.add(place.body.view().first(wire::kBatchHeaderBytes));
+    stored.sums.add(records);
+  }
+  store_.journal().seal(place, self, marks_, end_);
 
-  roll_if_full(placed);
-  active().segment.append(placed);
+  stored.segment.append(placed);
   if (epochs_.assign(placed.leader_epoch, placed.base_offset)) epochs_are_dirty_ = true;
   const auto applied =
       apply_batch(producers_, wire::Batch{placed, place.body}, store_.env().clock.wall_ms());
   if (applied && *applied && (*applied)->is_aborted) {
     active().segment.append_aborted((*applied)->to_aborted());
   }
-  push_tail(std::move(place.body), placed.last_offset());
+  push_tail({.bytes = std::move(kept.bytes),
+             .last_offset = placed.last_offset(),
+             .sum = stored.sums.last_block(),
+             .begins_chunk = kept.begins_chunk});
   if (is_planted(PlantedBug::high_watermark_is_log_end)) high_watermark_ = end_;
   unwritten_bytes_ += batch.size();
   bytes_since_snapshot_ += batch.size();
@@ -280,6 +300,13 @@ void StoredLog::begin_segment() {
   bytes_since_snapshot_ = 0;
   indexes_saved_bytes_ = 0;
   segments_.push_back(std::make_shared<StoredSegment>(Segment(base, settings_of(config_))));
+  begin_sums();
+  store_.tail().begin_segment(chunk_);
+}
+
+void StoredLog::begin_sums() {
+  active().sums = SegmentSums({id_, active().segment.base_offset()});
+  active().sums_are_whole = true;
 }
 
 void StoredLog::roll() {
@@ -359,8 +386,7 @@ void StoredLog::on_removed() {
   const auto alive = shared_from_this();
   is_deleted_ = true;
   unwritten_bytes_ = 0;
-  tail_.clear();
-  tail_head_ = 0;
+  clear_tail();
   release_waiters(std::unexpected(LogError::deleted), std::numeric_limits<Offset>::max());
   tell_watchers();
 }
@@ -445,12 +471,22 @@ std::size_t StoredLog::tail_find(Offset offset) const {
   return static_cast<std::size_t>(found - begin);
 }
 
-void StoredLog::push_tail(Slice bytes, Offset last_offset) {
+void StoredLog::push_tail(TailBatch batch) {
   if (tail_.size() == tail_.capacity() && tail_head_ > tail_.size() / 2) {
     tail_.erase(tail_.begin(), tail_.begin() + static_cast<std::ptrdiff_t>(tail_head_));
     tail_head_ = 0;
   }
-  tail_.push_back({std::move(bytes), last_offset});
+  tail_.push_back(std::move(batch));
+}
+
+void StoredLog::clear_tail() {
+  tail_.clear();
+  tail_head_ = 0;
+  store_.tail().leave(chunk_);
+}
+
+void StoredLog::leave_slab(std::uint64_t number) {
+  if (chunk_.slab == number) store_.tail().leave(chunk_);
 }
 
 void StoredLog::drop_tail(Offset end) {

@@ -1,7 +1,8 @@
 // StoredLog: the PartitionLog there is. Private to storage; see partition_log.h for what it does.
 //
-// Where a batch stands: first in the journal's staging memory (tail_), then also in its segment's
-// file, then only there. Its segment and position are decided when it is appended. Files:
+// Where a batch stands: first in the tail's memory (tail_), and in the journal's until its flush;
+// then also in its segment's file, then only there. Its segment and position are decided when it is
+// appended. Files:
 //   store_log.cc        appending, durability, truncation, deletion
 //   store_log_files.cc  segments: writing, sealing, syncing
 //   store_log_read.cc   reading
@@ -28,6 +29,7 @@
 #include "storage/segment_sums.h"
 #include "storage/store_loaded_partition.h"
 #include "storage/store_segment_writer.h"
+#include "storage/tail_memory.h"
 
 namespace ottla::storage {
 
@@ -43,11 +45,13 @@ struct StoredSegment {
   bool is_on_disk = false;           // sealed: cut, synced, with its indexes
   std::shared_ptr<io::File> reader;  // see ShardStore::reader_of
   std::uint64_t reader_use = 0;
-  SegmentSums sums;  // of what was handed to the writer, if from the beginning
+  SegmentSums sums;  // of what was appended, if from the beginning
   bool sums_are_whole = false;
-  SavedIndexes saved_indexes;  // while it is active
-  io::Instant scrub_at;        // not before
-  std::uint32_t seals = 0;     // how often it was made whole: it may be cut and go on
+  std::uint64_t handed_bytes = 0;  // to the writer
+  std::uint32_t handed_sum = 0;    // of the last block of that
+  SavedIndexes saved_indexes;      // while it is active
+  io::Instant scrub_at;            // not before
+  std::uint32_t seals = 0;         // how often it was made whole: it may be cut and go on
 };
 
 class StoredLog final : public PartitionLog {
@@ -117,8 +121,9 @@ class StoredLog final : public PartitionLog {
   bool needs_sync() const;
 
   // REQUIRES for these: the store's file lock.
-  // Hands all durable batches to the files; seals segments that are complete.
-  io::Task<io::Result<>> write_out();
+  // Hands durable batches to the files, as long as `enough` bytes are missing there; seals segments
+  // that are complete.
+  io::Task<io::Result<>> write_out(std::size_t enough);
   // And makes them readable there, so that memory may be given back.
   io::Task<io::Result<>> settle();
   // After settle(): makes that durable, with names, epochs and what a restart needs. Writes no
@@ -133,6 +138,8 @@ class StoredLog final : public PartitionLog {
 
   // Lets go of batches in memory that end at or before `end` and are readable in files.
   void drop_tail(Offset end);
+  // Puts nothing more into this slab of the tail's memory.
+  void leave_slab(std::uint64_t number);
   Offset readable_end() const { return readable_end_; }
 
   JournalMarks& marks() { return marks_; }
@@ -145,12 +152,16 @@ class StoredLog final : public PartitionLog {
   struct TailBatch {
     Slice bytes;
     Offset last_offset = 0;
+    std::uint32_t sum = 0;  // of the segment's last block up to its end, if it was summed
+    bool begins_chunk = false;
+    bool is_loaded = false;  // stands in a journal's memory
   };
 
   LogResult<AppendResult> refuse(const ProducerCheck& check) const;
   void complain(Offset base, std::string_view cause);
   void roll_if_full(const wire::BatchHeader& batch);
   void begin_segment();
+  void begin_sums();
   StoredSegment& active() { return *segments_.back(); }
   Offset bound_of(Offset upper_bound) const { return std::min(upper_bound, durable_end_); }
   void advance_high_watermark(Offset to);
@@ -164,10 +175,12 @@ class StoredLog final : public PartitionLog {
   const TailBatch& tail_at(std::size_t at) const { return tail_[tail_head_ + at]; }
   Offset tail_begin() const;  // the first offset that is in memory; end_ if nothing is
   std::size_t tail_find(Offset offset) const;
-  void push_tail(Slice bytes, Offset last_offset);
+  void push_tail(TailBatch batch);
+  void clear_tail();
 
   // files
   io::Task<io::Result<>> open_writer(StoredSegment& segment);
+  void catch_up_sums(StoredSegment& segment);
   io::Task<io::Result<>> keep_block(StoredSegment& segment);
   io::Task<io::Result<>> save_epochs();
   io::Task<io::Result<>> seal(StoredSegment& segment, Offset next_base);
@@ -215,6 +228,7 @@ class StoredLog final : public PartitionLog {
   bool is_truncating_ = false;
 
   // soft
+  TailChunk chunk_;
   std::vector<TailBatch> tail_;
   std::size_t tail_head_ = 0;
   bool epochs_are_dirty_ = false;

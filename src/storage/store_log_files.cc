@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.h"
 #include "storage/atomic_file.h"
@@ -22,7 +23,9 @@ constexpr std::uint64_t kSaveIndexesEveryPart = 32;
 constexpr std::size_t kSpareSnapshots = 12;
 // Handed to a writer at once.
 constexpr std::size_t kWriteBytes = 1ull << 20;
-constexpr std::size_t kWritePieces = 4096;
+constexpr std::size_t kWriteRuns = 256;
+// Loaded batches are summed this far ahead of what is written.
+constexpr std::size_t kSumAheadBytes = 4 * kWriteBytes;
 
 std::string log_path(const std::string& directory, Offset base) {
   return directory + "/" + segment_file_name(base, SegmentFile::log);
@@ -32,18 +35,14 @@ std::string log_path(const std::string& directory, Offset base) {
 
 io::Task<io::Result<>> StoredLog::open_writer(StoredSegment& segment) {
   segment.writer = std::make_unique<SegmentWriter>(
-      store_.env().disk, log_path(directory_, segment.segment.base_offset()), store_.scratch());
+      store_.env().disk, log_path(directory_, segment.segment.base_offset()));
   const bool is_new = segment.readable_bytes == 0;
   auto opened = co_await segment.writer->open(segment.readable_bytes);
   if (!opened) {
     segment.writer.reset();
     co_return opened;
   }
-  if (is_new) {
-    directory_is_dirty_ = true;
-    segment.sums = SegmentSums({id_, segment.segment.base_offset()});
-    segment.sums_are_whole = true;
-  }
+  if (is_new) directory_is_dirty_ = true;
   co_return io::Result<>();
 }
 
@@ -76,10 +75,26 @@ io::Task<io::Result<>> StoredLog::keep_block(StoredSegment& stored) {
   co_return io::Result<>();
 }
 
-io::Task<io::Result<>> StoredLog::write_out() {
+// What was appended is summed already; what a start has found is not.
+void StoredLog::catch_up_sums(StoredSegment& stored) {
+  const std::uint64_t size = stored.segment.size_bytes();
+  if (!stored.sums_are_whole || stored.sums.log_bytes() == size) return;
+  std::uint64_t position = stored.handed_bytes;
+  const std::uint64_t far = std::min(size, position + kSumAheadBytes);
+  for (std::size_t i = tail_find(written_end_); position < far; ++i) {
+    TailBatch& batch = tail_[tail_head_ + i];
+    if (position >= stored.sums.log_bytes()) {
+      stored.sums.add(batch.bytes);
+      batch.sum = stored.sums.last_block();
+    }
+    position += batch.bytes.size();
+  }
+}
+
+io::Task<io::Result<>> StoredLog::write_out(std::size_t enough) {
   // Sealed ones are few at the end of the list; the first that is not on disk is where writing goes
   // on.
-  while (!is_gone()) {
+  while (!is_gone() && unwritten_bytes_ >= enough) {
     std::size_t at = segments_.size();
     while (at > 0 && !segments_[at - 1]->is_on_disk) --at;
     if (at == segments_.size()) break;
@@ -88,21 +103,37 @@ io::Task<io::Result<>> StoredLog::write_out() {
     const Offset limit =
         is_active ? durable_end_ : std::min(durable_end_, segments_[at + 1]->segment.base_offset());
 
-    std::vector<Slice> pieces;
+    catch_up_sums(*stored);
+    std::vector<SegmentRun> runs;
     std::size_t bytes = 0;
     Offset end = written_end_;
+    std::uint32_t sum = 0;
+    Slice borrowed;  // for what a start has found
     for (std::size_t i = tail_find(written_end_); i < tail_size(); ++i) {
       const TailBatch& batch = tail_at(i);
+      const std::size_t size = batch.bytes.size();
       if (batch.last_offset >= limit) break;
-      if (bytes > 0 &&
-          (bytes + batch.bytes.size() > kWriteBytes || pieces.size() >= kWritePieces)) {
-        break;
+      if (bytes > 0 && bytes + size > kWriteBytes) break;
+      if (bytes > kWriteBytes / 2 && batch.begins_chunk) break;
+      if (batch.is_loaded) {
+        if (bytes == 0) {
+          const std::size_t head = stored->handed_bytes % io::kDirectAlignment;
+          borrowed = store_.tail().borrow(head + std::max(kWriteBytes, size));
+          runs.push_back({borrowed.subslice(head, borrowed.size() - head), 0, true});
+        }
+        std::memcpy(runs[0].begin.mutable_data() + bytes, batch.bytes.data(), size);
+        runs[0].bytes += size;
+      } else if (borrowed.empty() && !runs.empty() && !batch.begins_chunk) {
+        runs.back().bytes += size;
+      } else {
+        if (!borrowed.empty() || runs.size() == kWriteRuns) break;
+        runs.push_back({batch.bytes, size, batch.begins_chunk});
       }
-      pieces.push_back(batch.bytes);
-      bytes += batch.bytes.size();
+      bytes += size;
       end = batch.last_offset + 1;
+      sum = batch.sum;
     }
-    if (pieces.empty()) {
+    if (runs.empty()) {
       if (is_active) break;
       const Offset next_base = segments_[at + 1]->segment.base_offset();
       if (written_end_ < stored->segment.next_offset()) break;  // not durable yet
@@ -120,26 +151,28 @@ io::Task<io::Result<>> StoredLog::write_out() {
     if (!kept) co_return kept;
     if (is_gone()) break;
     const std::uint64_t begin = stored->writer->size_bytes();
-    auto appended =
-        co_await stored->writer->append(pieces, stored->sums_are_whole ? &stored->sums : nullptr);
+    auto appended = co_await stored->writer->append(std::move(runs));
+    if (!borrowed.empty()) store_.tail().give_back(std::move(borrowed));
     if (!appended) co_return appended;
     store_.counters().segment_bytes += bytes;
     if (is_deleted_) break;
     unwritten_bytes_ -= std::min(unwritten_bytes_, bytes);
-    written_end_ = end;
+    stored->handed_bytes = begin + bytes;
+    stored->handed_sum = sum;
     stored->readable_bytes = stored->writer->readable_bytes();
     std::uint64_t position = begin;
-    for (const Slice& piece : pieces) {
-      position += piece.size();
+    for (std::size_t i = tail_find(written_end_); i < tail_size(); ++i) {
+      position += tail_at(i).bytes.size();
       if (position > stored->readable_bytes) break;
-      readable_end_ = wire::load_batch_header(piece.data()).next_offset();
+      readable_end_ = tail_at(i).last_offset + 1;
     }
+    written_end_ = end;
   }
   co_return io::Result<>();
 }
 
 io::Task<io::Result<>> StoredLog::settle() {
-  auto written = co_await write_out();
+  auto written = co_await write_out(0);
   if (!written) co_return written;
   // More than one if an append has begun a new one meanwhile.
   const std::vector<std::shared_ptr<StoredSegment>> segments = segments_;
@@ -293,11 +326,12 @@ io::Task<io::Result<>> StoredLog::save_sums(StoredSegment& stored, const Segment
         store_.env().disk, directory_,
         segment_file_name(stored.segment.base_offset(), SegmentFile::sums));
   }
-  stored.sums.set_indexes(indexes.offsets.serialize(), indexes.times.serialize(),
-                          indexes.aborted.serialize());
+  SegmentSums sums = stored.sums.first(stored.handed_bytes, stored.handed_sum);
+  sums.set_indexes(indexes.offsets.serialize(), indexes.times.serialize(),
+                   indexes.aborted.serialize());
   co_return co_await write_file_atomically(
       store_.env().disk, directory_,
-      segment_file_name(stored.segment.base_offset(), SegmentFile::sums), stored.sums.serialize());
+      segment_file_name(stored.segment.base_offset(), SegmentFile::sums), sums.serialize());
 }
 
 io::Task<io::Result<>> StoredLog::close_clean() {
@@ -398,7 +432,9 @@ io::Task<io::Result<>> StoredLog::cut_files(Offset end) {
     stored->readable_bytes = cut->valid_end;
   }
   stored->is_on_disk = false;
+  stored->handed_bytes = stored->readable_bytes;
   stored->sums_are_whole = false;
+  if (stored->readable_bytes == 0) begin_sums();
   stored->saved_indexes = {};
   auto opened = co_await open_writer(*stored);
   if (!opened) co_return opened;
@@ -411,8 +447,7 @@ io::Task<io::Result<>> StoredLog::cut_files(Offset end) {
   synced_end_ = std::min(synced_end_, end_);
   indexes_saved_bytes_ = stored->readable_bytes;
   unwritten_bytes_ = 0;
-  tail_.clear();
-  tail_head_ = 0;
+  clear_tail();
   is_complete_on_disk_ = false;
   std::erase_if(damages_, [&](const DamagedOffsets& damage) { return damage.from >= end_; });
   for (DamagedOffsets& damage : damages_) damage.to = std::min(damage.to, end_);

@@ -48,37 +48,28 @@ io::Task<io::Result<>> SegmentWriter::open(std::uint64_t size_bytes) {
   co_return io::Result<>();
 }
 
-io::Task<io::Result<>> SegmentWriter::write_scratch(std::size_t bytes) {
-  is_dirty_ = true;
-  co_return co_await file_->write(written_, scratch_.view().first(bytes));
-}
-
-io::Task<io::Result<>> SegmentWriter::append(std::vector<Slice> pieces, SegmentSums* sums) {
-  std::size_t filled = rest_.size();
-  if (filled > 0) std::memcpy(scratch_.data(), rest_.data(), filled);
-  for (const Slice& piece : pieces) {
-    std::size_t taken = 0;
-    while (taken < piece.size()) {
-      const std::size_t count = std::min(piece.size() - taken, scratch_.size() - filled);
-      std::memcpy(scratch_.data() + filled, piece.data() + taken, count);
-      if (sums != nullptr) sums->add({scratch_.data() + filled, count});
-      taken += count;
-      filled += count;
-      if (filled == scratch_.size()) {
-        auto written = co_await write_scratch(filled);
-        if (!written) co_return written;
-        written_ += filled;
-        filled = 0;
-      }
-    }
+io::Task<io::Result<>> SegmentWriter::append(std::vector<SegmentRun> runs) {
+  std::vector<ByteView> pieces;
+  std::uint64_t blocks = 0;
+  ByteView rest = rest_;
+  for (const SegmentRun& run : runs) {
+    std::uint8_t* block = run.begin.mutable_data() - rest.size();
+    OTTLA_CHECK(reinterpret_cast<std::uintptr_t>(block) % kBlock == 0);
+    if (run.begins_chunk && !rest.empty()) std::memcpy(block, rest.data(), rest.size());
+    const std::size_t bytes = rest.size() + run.bytes;
+    const std::size_t whole = bytes / kBlock * kBlock;
+    if (whole > 0) pieces.push_back({block, whole});
+    blocks += whole;
+    rest = {block + whole, bytes - whole};
   }
-  const std::size_t blocks = filled / kBlock * kBlock;
   if (blocks > 0) {
-    auto written = co_await write_scratch(blocks);
+    is_dirty_ = true;
+    auto written = pieces.size() == 1 ? co_await file_->write(written_, pieces.front())
+                                      : co_await file_->write_pieces(written_, std::move(pieces));
     if (!written) co_return written;
     written_ += blocks;
   }
-  rest_.assign(scratch_.data() + blocks, scratch_.data() + filled);
+  if (!runs.empty()) rest_.assign(rest.begin(), rest.end());
   // A padded block of an earlier settle() has been written over as a whole, or stands.
   readable_ = std::max(readable_, written_);
   if (written_ >= readable_) is_padded_ = false;
@@ -88,14 +79,15 @@ io::Task<io::Result<>> SegmentWriter::append(std::vector<Slice> pieces, SegmentS
 io::Task<io::Result<>> SegmentWriter::settle() {
   if (readable_ == size_bytes()) co_return io::Result<>();
   OTTLA_CHECK(!rest_.empty());
-  std::memcpy(scratch_.data(), rest_.data(), rest_.size());
   std::size_t bytes = rest_.size();
+  io::AlignedBuffer block(kBlock);
+  std::memcpy(block.data(), rest_.data(), bytes);
   if (file_->is_direct()) {
-    std::memset(scratch_.data() + bytes, 0, kBlock - bytes);
     bytes = kBlock;
     is_padded_ = true;
   }
-  auto written = co_await write_scratch(bytes);
+  is_dirty_ = true;
+  auto written = co_await file_->write(written_, block.view().first(bytes));
   if (!written) co_return written;
   readable_ = size_bytes();
   co_return io::Result<>();

@@ -1,6 +1,7 @@
 // SegmentWriter: how the bytes of a segment get into its file; the one seam that knows. Direct I/O
-// where the file system can: whole blocks only; what is behind the last whole block stays here
-// until it is a block, or until settle() writes it padded with zeros. finish() cuts the padding.
+// where the file system can: whole blocks only, from where they stand in memory. What is behind the
+// last whole block is kept here as well until it is a block, or until settle() writes it padded
+// with zeros. finish() cuts the padding.
 // Where the file system refuses direct I/O the same calls write without padding. Why:
 // docs/decisions/0001.
 //
@@ -18,26 +19,29 @@
 #include "base/bytes.h"
 #include "io/disk.h"
 #include "io/task.h"
-#include "storage/segment_sums.h"
 
 namespace ottla::storage {
 
+// Bytes of a segment that stand together in memory, at an address that is congruent with their
+// position in the file, modulo a block.
+struct SegmentRun {
+  Slice begin;  // holds the memory, and is the first of
+  std::size_t bytes = 0;
+  // Whether nothing of the segment stands before it: then there is room before it for what the
+  // block that it goes on with has already, which append() puts there. Otherwise that is there.
+  bool begins_chunk = false;
+};
+
 class SegmentWriter {
  public:
-  // Memory that all writers of a store share, since only one writes at a time.
-  using Scratch = io::AlignedBuffer;
-
-  SegmentWriter(io::Disk& disk, std::string path, Scratch& scratch)
-      : disk_(disk), path_(std::move(path)), scratch_(scratch) {}
+  SegmentWriter(io::Disk& disk, std::string path) : disk_(disk), path_(std::move(path)) {}
 
   // Opens or creates the file, of which the first `size_bytes` are the segment's; what lies behind
   // them is cut.
   io::Task<io::Result<>> open(std::uint64_t size_bytes);
 
-  // Appends the pieces, back to back, and adds them to `sums` if there are any: while they are
-  // copied, since reading them from main memory a second time costs more than the sum. Pieces and
-  // sums are used until it returns.
-  io::Task<io::Result<>> append(std::vector<Slice> pieces, SegmentSums* sums);
+  // Appends the runs, one behind the other.
+  io::Task<io::Result<>> append(std::vector<SegmentRun> runs);
 
   // Makes all that was appended readable.
   io::Task<io::Result<>> settle();
@@ -58,11 +62,8 @@ class SegmentWriter {
   void note_journaled() { rest_is_durable_ = false; }
 
  private:
-  io::Task<io::Result<>> write_scratch(std::size_t bytes);
-
   io::Disk& disk_;
   std::string path_;
-  Scratch& scratch_;
   std::shared_ptr<io::File> file_;
   std::uint64_t written_ = 0;   // whole blocks
   std::uint64_t readable_ = 0;  // written_, or size_bytes() after settle()

@@ -14,7 +14,9 @@ namespace ottla::storage {
 
 namespace {
 
-constexpr std::size_t kScratchBytes = io::kHugePageBytes;
+// No log has a chunk of more than this part of the tail, or of more than half a slab, unless for
+// one batch.
+constexpr std::size_t kChunkPart = 32;
 constexpr std::size_t kSyncsAtOnce = 16;
 // Where log starts have no room in the journal; the checkpoint takes them meanwhile.
 constexpr io::Duration kStalledDrainPause = std::chrono::milliseconds(100);
@@ -31,7 +33,12 @@ JournalLimits limits_of(const StoreLimits& limits) {
           .first_file_bytes = limits.journal_first_file_bytes,
           .files = limits.journal_files,
           .chunk_bytes = limits.chunk_bytes,
-          .pending_bytes = limits.pending_bytes,
+          .pending_bytes = limits.pending_bytes};
+}
+
+TailLimits limits_of_tail(const StoreLimits& limits) {
+  return {.slab_bytes = limits.chunk_bytes,
+          .chunk_bytes_max = std::min(limits.chunk_bytes / 2, limits.tail_bytes / kChunkPart),
           // Files lag behind: under load the tail swings between half of its bound and more than
           // its double. All of that is kept, as new pages cost more than what is done with them.
           .spare_bytes = limits.tail_bytes * 2};
@@ -49,6 +56,7 @@ ShardStore::ShardStore(io::Env& env, std::string directory, JournalIdentity iden
                {.on_flushed = [this](std::vector<Touched>& group) { on_flushed(group); },
                 .on_failed = [this](const io::Error& error) { on_failed(error); },
                 .on_file_switch = [this] { want_work(); }}),
+      tail_(env.disk, limits_of_tail(limits)),
       index_cache_(limits.index_cache_bytes),
       file_lock_(env.executor),
       names_lock_(env.executor),
@@ -57,11 +65,6 @@ ShardStore::ShardStore(io::Env& env, std::string directory, JournalIdentity iden
       tasks_(env.executor) {}
 
 ShardStore::~ShardStore() = default;
-
-SegmentWriter::Scratch& ShardStore::scratch() {
-  if (!scratch_) scratch_ = std::make_unique<SegmentWriter::Scratch>(env_.disk, kScratchBytes);
-  return *scratch_;
-}
 
 io::Task<io::Result<>> ShardStore::start(std::uint64_t journal_sequence) {
   auto opened = co_await journal_.open(journal_sequence);
@@ -264,7 +267,7 @@ bool ShardStore::can_ever_hold(std::size_t bytes) const { return journal_.can_ev
 bool ShardStore::has_room(std::size_t bytes) {
   if (is_closing_) return false;
   // Twice: what is not in segments yet can't be given back.
-  if (journal_.staging_bytes() > 2 * limits_.tail_bytes + limits_.chunk_bytes) {
+  if (tail_.bytes() > 2 * limits_.tail_bytes + limits_.chunk_bytes) {
     want_work();
     return false;
   }
@@ -274,7 +277,7 @@ bool ShardStore::has_room(std::size_t bytes) {
 io::Task<> ShardStore::wait_for_room() {
   const auto alive = shared_from_this();
   while (!is_fenced() && !is_closing_ &&
-         journal_.staging_bytes() > 2 * limits_.tail_bytes + limits_.chunk_bytes) {
+         tail_.bytes() > 2 * limits_.tail_bytes + limits_.chunk_bytes) {
     want_work();
     co_await evicted_.wait();
   }
@@ -318,7 +321,7 @@ bool ShardStore::has_files_to_drain() const {
 }
 
 bool ShardStore::has_work() const {
-  return !ready_.empty() || journal_.staging_bytes() > limits_.tail_bytes || has_files_to_drain();
+  return !ready_.empty() || tail_.bytes() > limits_.tail_bytes || has_files_to_drain();
 }
 
 void ShardStore::on_older_journals_gone() {
@@ -335,11 +338,11 @@ void ShardStore::want_work() {
 io::Task<> ShardStore::work() {
   co_await NextTurn{env_.executor};
   while (!is_fenced() && !is_closing_) {
-    const std::size_t staging_before = journal_.staging_bytes();
+    const std::size_t tail_before = tail_.bytes();
     co_await file_lock_.acquire();
     io::Result<> result;
     if (!ready_.empty()) result = co_await write_ready();
-    if (result && journal_.staging_bytes() > limits_.tail_bytes) result = co_await evict();
+    if (result && tail_.bytes() > limits_.tail_bytes) result = co_await evict();
     if (result && has_files_to_drain()) result = co_await drain_older_files();
     file_lock_.release();
     if (!result) {
@@ -352,7 +355,7 @@ io::Task<> ShardStore::work() {
       break;
     }
     // Over the bound with nothing to give back yet: the next flush wakes us.
-    if (ready_.empty() && journal_.staging_bytes() >= staging_before && !has_files_to_drain()) {
+    if (ready_.empty() && tail_.bytes() >= tail_before && !has_files_to_drain()) {
       break;
     }
   }
@@ -372,7 +375,7 @@ io::Task<io::Result<>> ShardStore::write_ready() {
     for (const auto& weak : ready) {
       const auto log = weak.lock();
       if (!log || log->unwritten_bytes() < limits_.drain_bytes) continue;
-      auto written = co_await log->write_out();
+      auto written = co_await log->write_out(limits_.drain_bytes);
       if (!written) co_return written;
     }
   }
@@ -381,10 +384,13 @@ io::Task<io::Result<>> ShardStore::write_ready() {
 
 // Down to half of the bound, so that a log's few batches go to its segment together.
 io::Task<io::Result<>> ShardStore::evict() {
-  while (journal_.staging_bytes() > limits_.tail_bytes / 2) {
-    StagingChunk* chunk = journal_.oldest_chunk();
-    if (!chunk) break;
-    const std::vector<Touched> touched = chunk->touched;
+  while (tail_.bytes() > limits_.tail_bytes / 2) {
+    TailSlab* slab = tail_.oldest();
+    if (!slab) break;
+    for (const Touched& one : slab->touched) {
+      if (const auto log = one.log.lock()) log->leave_slab(slab->number);
+    }
+    const std::vector<Touched> touched = slab->touched;
     for (const Touched& one : touched) {
       const auto log = one.log.lock();
       if (!log || log->is_deleted()) continue;
@@ -396,7 +402,7 @@ io::Task<io::Result<>> ShardStore::evict() {
       }
       log->drop_tail(end);
     }
-    journal_.drop_oldest_chunk();
+    tail_.drop_oldest();
     evicted_.pulse();
   }
   co_return io::Result<>();
@@ -447,7 +453,7 @@ io::Task<> ShardStore::log_worker(LogWork work, std::vector<std::shared_ptr<Stor
   }
 }
 
-// Writing shares one buffer and goes one by one; waiting for the disk is done together.
+// Writing goes one by one; waiting for the disk is done together.
 io::Task<io::Result<>> ShardStore::settle_and(LogWork work,
                                               std::vector<std::shared_ptr<StoredLog>> logs) {
   for (const auto& log : logs) {
@@ -489,6 +495,7 @@ io::Task<> ShardStore::settle_later() {
   }
   is_settling_ = false;
   journal_.release_spares();
+  tail_.release_spares();
 }
 
 io::Task<io::Result<>> ShardStore::settle_all() {
@@ -619,7 +626,7 @@ StoreStatistics ShardStore::statistics() const {
   StoreStatistics now = counters_;
   now.flushes = journal_.flushes();
   now.journal_bytes = journal_.written_bytes();
-  now.tail_bytes = journal_.staging_bytes();
+  now.tail_bytes = tail_.bytes();
   now.undrained_bytes = journal_.undrained_bytes();
   now.partitions = logs_.size();
   return now;

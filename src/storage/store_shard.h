@@ -2,7 +2,7 @@
 //
 // Work in the background, on the store's own tasks:
 //   writing     batches of a log that has drain_bytes of them go to its segment
-//   eviction    staging memory above tail_bytes is given back, once files have what is in it
+//   eviction    memory of the tail above tail_bytes is given back, once files have what is in it
 //   draining    half of the journal's files are old: all logs in them are synced, then they are
 //   used
 //               again
@@ -106,8 +106,7 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
   bool is_closing() const { return is_closing_; }
   // When a sealed segment that was there at the start is scrubbed.
   io::Instant first_scrub(bool was_clean);
-  // Made when the first segment is written: an idle node does without.
-  SegmentWriter::Scratch& scratch();
+  TailMemory& tail() { return tail_; }
   StoreStatistics& counters() { return counters_; }
 
   bool has_room(std::size_t bytes);
@@ -159,10 +158,10 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
   // Topic ids that the journal has entries of, but no folder: creating them anew would hide a loss.
   std::set<TopicIdPartition> lost_folders_;
   Journal journal_;
+  TailMemory tail_;
   IndexCache index_cache_;
   AsyncLock file_lock_;
   AsyncLock names_lock_;
-  std::unique_ptr<SegmentWriter::Scratch> scratch_;
   std::map<TopicIdPartition, std::shared_ptr<StoredLog>> logs_;
   std::function<void(const io::Error&)> on_fenced_;
 
