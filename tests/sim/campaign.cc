@@ -7,6 +7,7 @@
 
 #include "broker/node.h"
 #include "clients.h"
+#include "disk_excuse.h"
 #include "shouter.h"
 #include "sower.h"
 #include "verify/checker.h"
@@ -100,10 +101,13 @@ class Run {
 
   void start_broker() {
     is_ready_ = is_stopping_ = false;
+    start_line_ = broker_.log().size();
     auto meeting = broker::make_meeting_point(
         config_, {.on_ready = [this](const broker::NodeReady&) { is_ready_ = true; }});
     broker_.start(shards_, [meeting](io::Env& env) { return broker::run_node(env, meeting); });
   }
+
+  Lines log_of_start() const { return Lines(broker_.log()).subspan(start_line_); }
 
   // Lets time pass; a broker that has ended is judged, and started again a little later.
   void live(io::Duration how_long, const std::function<bool()>& done = nullptr) {
@@ -126,7 +130,9 @@ class Run {
     }
     const int code = broker_.exit_code();
     if (code == 0 && is_stopping_) return;
-    if (disk_failed_ && ++failed_ends_ <= kRestartsMax) return;
+    if (disk_excuse_.is_valid() && names_disk_failure(log_of_start()) &&
+        ++failed_ends_ <= kRestartsMax)
+      return;
     std::string last = "nothing";
     for (const auto& line : broker_.log()) {
       if (line.level >= LogLevel::error) last = line.text;
@@ -279,7 +285,7 @@ class Run {
     ++count.planned;
     was_crashed_ = fault == Fault::power_loss || fault == Fault::process_kill;
     is_stopping_ = fault == Fault::clean_stop;
-    disk_failed_ = disk_failed_ || breaks_disk;
+    if (breaks_disk) disk_excuse_.fault_begins();
     if (trace_) fmt::print(trace_, "# {} ms: {}\n", world_.now().ns / 1'000'000, to_string(fault));
     if (was_crashed_ && record_.creating > 0) record_.reached(Mark::crash_in_creation);
     if (was_crashed_ && record_.deleting > 0) record_.reached(Mark::crash_in_deletion);
@@ -301,25 +307,19 @@ class Run {
     }
     const bool was_felt = felt();
     end_fault(fault, world_, broker_, disk);
+    if (breaks_disk) disk_excuse_.fault_ends(broker_.starts(), was_felt);
     if (was_felt || (has_requests && (was_crashed_ || fault == Fault::pause)) ||
         fault == Fault::clock_step)
       ++count.felt;
     if (breaks_disk && was_felt && broker_.starts() == starts) await_end(starts, fault, log_lines);
-    if (broker_.is_running() && is_ready_) disk_failed_ = disk_failed_ && breaks_disk;
+    if (broker_.is_running() && is_ready_ && !breaks_disk) disk_excuse_.is_well(broker_.starts());
   }
 
   // After a write or sync that failed nothing may be trusted: the node must go. Where there is
   // merely no space, checkpoints and the journal's next file wait for some.
   bool is_tolerated(Fault fault, std::size_t log_lines) const {
     if (fault != Fault::full_disk) return false;
-    bool is_waiting = false;  // the journal says it once, until there is space again
-    for (std::size_t i = 0; i < broker_.log().size(); ++i) {
-      const std::string& text = broker_.log()[i].text;
-      if (text.contains("there is space again")) is_waiting = false;
-      if (text.contains("no space for another file")) is_waiting = true;
-      if (i >= log_lines && (is_waiting || text.contains("no space for checkpoints"))) return true;
-    }
-    return is_waiting;
+    return waits_for_space(log_of_start(), log_lines - start_line_);
   }
 
   void await_end(std::uint64_t starts, Fault fault, std::size_t log_lines) {
@@ -359,7 +359,7 @@ class Run {
         return;
       }
     }
-    disk_failed_ = false;
+    disk_excuse_.withdraw();
     if (prng_.chance(0.7) && broker_.is_running()) {
       was_crashed_ = true;
       broker_.crash(CrashKind::power_loss);
@@ -468,7 +468,8 @@ class Run {
   bool is_ready_ = false;
   bool is_stopping_ = false;
   bool was_crashed_ = false;
-  bool disk_failed_ = false;
+  DiskExcuse disk_excuse_;
+  std::size_t start_line_ = 0;  // of the broker's log: the last start's first
   int failed_ends_ = 0;
 };
 
