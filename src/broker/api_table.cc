@@ -37,10 +37,13 @@ constexpr ServedApi kServed[] = {
     all_versions(ApiKey::kOffsetForLeaderEpoch, {2, 4}, handle_offset_for_leader_epoch),
     all_versions(ApiKey::kDescribeConfigs, {1, 4}, handle_describe_configs),
     all_versions(ApiKey::kAlterConfigs, {0, 2}, handle_alter_configs),
+    all_versions(ApiKey::kDescribeLogDirs, {1, 5}, handle_describe_log_dirs),
+    all_versions(ApiKey::kCreatePartitions, {0, 3}, handle_create_partitions),
     all_versions(ApiKey::kDeleteGroups, {0, 2}, handle_delete_groups),
     all_versions(ApiKey::kIncrementalAlterConfigs, {0, 1}, handle_incremental_alter_configs),
     all_versions(ApiKey::kOffsetDelete, {0, 0}, handle_offset_delete),
     all_versions(ApiKey::kDescribeCluster, {0, 2}, handle_describe_cluster),
+    all_versions(ApiKey::kDescribeProducers, {0, 0}, handle_describe_producers),
     all_versions(ApiKey::kDescribeTopicPartitions, {0, 0}, handle_describe_topic_partitions),
 };
 static_assert(std::ranges::is_sorted(kServed, {}, &ServedApi::key));

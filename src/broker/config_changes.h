@@ -60,6 +60,10 @@ io::Task<void> alter_configs(RequestContext context, Request request) {
     (void)co_await context.shard.controller.catch_up(deadline);
   }
 
+  std::map<std::pair<std::int8_t, std::string>, typename Response::AlterConfigsResourceResponse>
+      of_controller;
+  for (auto& one : decided.responses)
+    of_controller.insert_or_assign({one.resource_type, one.resource_name}, one);
   Response response;
   for (const auto& resource : request.resources) {
     auto& answer = response.responses.emplace_back();
@@ -72,12 +76,9 @@ io::Task<void> alter_configs(RequestContext context, Request request) {
       answer.error_message = why->second;
       continue;
     }
-    const auto of_controller = std::ranges::find_if(decided.responses, [&](const auto& one) {
-      return one.resource_type == resource.resource_type &&
-             one.resource_name == resource.resource_name;
-    });
-    if (of_controller != decided.responses.end()) {
-      answer = *of_controller;
+    const auto decision = of_controller.find({resource.resource_type, resource.resource_name});
+    if (decision != of_controller.end()) {
+      answer = decision->second;
     } else {
       answer.error_code = static_cast<std::int16_t>(wire::ErrorCode::request_timed_out);
       answer.error_message = "the controller did not answer: " + failure;

@@ -10,12 +10,18 @@
 #include "wire/messages/alter_configs_response.h"
 #include "wire/messages/api_versions_request.h"
 #include "wire/messages/api_versions_response.h"
+#include "wire/messages/create_partitions_request.h"
+#include "wire/messages/create_partitions_response.h"
 #include "wire/messages/delete_topics_request.h"
 #include "wire/messages/delete_topics_response.h"
 #include "wire/messages/describe_cluster_request.h"
 #include "wire/messages/describe_cluster_response.h"
 #include "wire/messages/describe_configs_request.h"
 #include "wire/messages/describe_configs_response.h"
+#include "wire/messages/describe_log_dirs_request.h"
+#include "wire/messages/describe_log_dirs_response.h"
+#include "wire/messages/describe_producers_request.h"
+#include "wire/messages/describe_producers_response.h"
 #include "wire/messages/describe_topic_partitions_request.h"
 #include "wire/messages/describe_topic_partitions_response.h"
 #include "wire/messages/find_coordinator_request.h"
@@ -359,6 +365,81 @@ TEST_F(HandlersTest, AlteredConfigsTakeEffectAtOnce) {
     synonyms.emplace_back(synonym.value.value_or("null"), synonym.source);
   EXPECT_THAT(synonyms, ::testing::ElementsAre(std::pair("3000", 2), std::pair("1500", 3),
                                                std::pair("1048588", 5)));
+}
+
+// Answered when all shards have opened the new partitions.
+TEST_F(HandlersTest, CreatePartitions) {
+  make_topic("t", 1);
+  const auto grow = [&](std::int32_t count, std::int32_t timeout_ms = 10'000,
+                        bool validate_only = false) {
+    wire::CreatePartitionsRequest request;
+    request.timeout_ms = timeout_ms;
+    request.validate_only = validate_only;
+    auto& topic = request.topics.emplace_back();
+    topic.name = "t";
+    topic.count = count;
+    topic.assignments = std::nullopt;
+    return ask<wire::CreatePartitionsResponse>(request, 3).results.at(0).error_code;
+  };
+  EXPECT_EQ(grow(9, 10'000, true), 0);
+  EXPECT_EQ(produce(produce_request("t", 1)).error_code,
+            number(ErrorCode::unknown_topic_or_partition));  // it was only validated
+  for (std::int32_t count = 2; count < 20; ++count) {
+    ASSERT_EQ(grow(count), 0);
+    ASSERT_EQ(produce(produce_request("t", count - 1)).error_code, 0) << count;
+  }
+  EXPECT_EQ(grow(19), number(ErrorCode::invalid_partitions));
+  EXPECT_EQ(grow(3), number(ErrorCode::invalid_partitions));
+  EXPECT_EQ(fetch(fetch_request("t", 18, 0)).high_watermark, 1);
+}
+
+TEST_F(HandlersTest, DescribeLogDirs) {
+  make_topic("t", 4);
+  make_topic("u", 1);
+  produce(produce_request("t", 3));
+  wire::DescribeLogDirsRequest request;
+  auto& wanted = request.topics.emplace().emplace_back();
+  wanted.topic = "t";
+  wanted.partitions = {3, 3, 0, 7, -1};
+  request.topics->emplace_back().topic = "none";
+  request.topics->back().partitions = {0};
+  for (std::int16_t version = 1; version <= 5; ++version) {
+    const auto folder = ask<wire::DescribeLogDirsResponse>(request, version).results.at(0);
+    EXPECT_EQ(folder.error_code, 0);
+    ASSERT_THAT(folder.topics, SizeIs(1));
+    ASSERT_THAT(folder.topics[0].partitions, SizeIs(2));
+    EXPECT_EQ(folder.topics[0].partitions[0].partition_size, 0);
+    EXPECT_EQ(folder.topics[0].partitions[1].partition_index, 3);
+    EXPECT_EQ(folder.topics[0].partitions[1].partition_size,
+              static_cast<std::int64_t>(batch_of(10).size()));
+    EXPECT_EQ(folder.usable_bytes > 0, version >= 4);
+  }
+  request.topics = std::nullopt;  // all
+  EXPECT_THAT(ask<wire::DescribeLogDirsResponse>(request, 5).results.at(0).topics, SizeIs(2));
+  request.topics.emplace();
+  EXPECT_THAT(ask<wire::DescribeLogDirsResponse>(request, 5).results.at(0).topics, IsEmpty());
+}
+
+TEST_F(HandlersTest, DescribeProducers) {
+  make_topic("t", 2);
+  produce(produce_request("t", 1));
+  wire::DescribeProducersRequest request;
+  for (const std::string name : {"t", "none", "a/b"}) {
+    auto& topic = request.topics.emplace_back();
+    topic.name = name;
+    topic.partition_indexes = {1, 1, 5, -1};
+  }
+  const auto answer = ask<wire::DescribeProducersResponse>(request, 0);
+  ASSERT_THAT(answer.topics, SizeIs(3));
+  std::vector<int> codes;
+  for (const auto& topic : answer.topics) {
+    for (const auto& partition : topic.partitions) codes.push_back(partition.error_code);
+  }
+  const int missing = number(ErrorCode::unknown_topic_or_partition);
+  const int illegal = number(ErrorCode::invalid_topic_exception);
+  EXPECT_THAT(codes, ::testing::ElementsAre(0, number(ErrorCode::invalid_request), missing, missing,
+                                            missing, missing, missing, missing, illegal, illegal,
+                                            illegal, illegal));
 }
 
 // What this broker refuses by itself and what the controller decides, in the order of the request.

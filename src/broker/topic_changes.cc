@@ -80,6 +80,39 @@ io::Task<io::Result<wire::DeleteTopicsResponse>> delete_topics(Shard& shard, rpc
   co_return std::move(*response);
 }
 
+io::Task<io::Result<wire::CreatePartitionsResponse>> create_partitions(
+    Shard& shard, rpc::Request request, rpc::Peer peer, std::int32_t timeout_ms, bool validate_only,
+    std::map<std::string, std::size_t> counts) {
+  const std::int16_t version = request.api_version;
+  const io::Instant deadline = deadline_of(shard, timeout_ms);
+  auto body = co_await shard.controller.forward(std::move(request), std::move(peer));
+  if (!body) co_return std::unexpected(std::move(body.error()));
+  auto response = wire::decode<wire::CreatePartitionsResponse>(std::move(*body), version);
+  if (!response) {
+    co_return std::unexpected(io::Error{io::ErrorKind::invalid, response.error().to_string()});
+  }
+  if (validate_only) co_return std::move(*response);
+  for (const auto& topic : response->results) {
+    if (topic.error_code != 0) counts.erase(topic.name);
+  }
+  const bool shown = co_await shard.controller.wait_for_image(
+      [counts](const metadata::Image& image) {
+        return std::ranges::all_of(counts, [&](const auto& wanted) {
+          const metadata::TopicImage* topic = image.topics->find(wanted.first);
+          // one that is not there was deleted since: it came first
+          return !topic || topic->partitions.size() >= wanted.second;
+        });
+      },
+      deadline);
+  if (!shown) {
+    for (auto& topic : response->results) {
+      if (topic.error_code == 0)
+        topic.error_code = static_cast<std::int16_t>(wire::ErrorCode::request_timed_out);
+    }
+  }
+  co_return std::move(*response);
+}
+
 rpc::Request on_behalf_of(const rpc::Request& client, const Slice& frame) {
   rpc::Request request;
   request.api_key = client.api_key;

@@ -112,14 +112,12 @@ std::expected<void, Refusal> check_existence(const Image& image, const ResourceC
                     fmt::format("No broker with id {} found.", wanted.name));
     default: {
       const auto& all = image.configs->by_resource;
-      const auto first = all.lower_bound({ResourceType::group, ""});
-      if (all.contains({ResourceType::group, wanted.name}) ||
-          static_cast<std::size_t>(std::distance(first, all.end())) < kGroupsWithConfigsMax)
+      if (all.contains({ResourceType::group, wanted.name}) || all.size() < kResourcesWithConfigsMax)
         return {};
       return refuse(ErrorCode::policy_violation,
-                    fmt::format("{} groups have configs of their own already; take those of groups "
-                                "that are gone away first.",
-                                kGroupsWithConfigsMax));
+                    fmt::format("{} topics, brokers and groups have configs of their own already; "
+                                "take those of groups that are gone away first.",
+                                kResourcesWithConfigsMax));
     }
   }
 }

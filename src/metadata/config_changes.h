@@ -19,8 +19,9 @@
 
 namespace ottla::metadata {
 
-// More groups than this can't have configs of their own: their number is the clients' to choose.
-inline constexpr std::size_t kGroupsWithConfigsMax = 100'000;
+// Once as many resources have configs, no further group gets some: the number of groups is the
+// clients' to choose.
+inline constexpr std::size_t kResourcesWithConfigsMax = 100'000;
 
 // The numbers are those of the request.
 enum class ConfigOperation : std::int8_t { set = 0, remove = 1, append = 2, subtract = 3 };

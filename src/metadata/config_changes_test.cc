@@ -173,7 +173,7 @@ TEST_F(ConfigChangesTest, Groups) {
 
 TEST_F(ConfigChangesTest, GroupsWithConfigsHaveABound) {
   std::vector<Record> many;
-  for (std::size_t i = 0; i < kGroupsWithConfigsMax; ++i) {
+  for (std::size_t i = 0; i < kResourcesWithConfigsMax; ++i) {
     many.push_back(config_record(ResourceType::group, std::to_string(i),
                                  "consumer.session.timeout.ms", "50000"));
   }

@@ -9,6 +9,8 @@
 #include "metadata/config_definitions.h"
 #include "metadata/features.h"
 #include "metadata/partition_change.h"
+#include "metadata/placement.h"
+#include "metadata/topic_growth.h"
 #include "metadata/wire_fields.h"
 #include "storage/log_directory.h"
 
@@ -305,7 +307,7 @@ TopicConfigLayers Controller::topic_config(std::string_view topic) const {
 
 // What it means for all partitions that one broker goes, or comes, or has lost its data.
 void Controller::change_partitions(const Standing& standing, std::vector<Record>& records) const {
-  const std::vector<NodeId> active = active_brokers();
+  const std::vector<NodeId> active = active_brokers(*image_);
   PartitionChange change;
   change.has_elr = has_elr(*image_);
   if (standing.without_data) change.without_data = {*standing.without_data};
@@ -338,21 +340,6 @@ void Controller::change_partitions(const Standing& standing, std::vector<Record>
         records.emplace_back(std::move(*record));
     }
   }
-}
-
-std::vector<NodeId> Controller::active_brokers() const {
-  std::vector<NodeId> active;
-  for (const auto& [id, broker] : image_->brokers) {
-    if (!broker.is_fenced && !broker.is_shutting_down) active.push_back(id);
-  }
-  return active;
-}
-
-Uuid Controller::directory_of(NodeId broker) const {
-  const auto found = image_->brokers.find(broker);
-  if (found == image_->brokers.end() || found->second.directories.size() != 1)
-    return kDirectoryUnassigned;
-  return found->second.directories.front();
 }
 
 Decision<wire::AllocateProducerIdsResponse> Controller::allocate_producer_ids(
@@ -475,20 +462,6 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
     return refuse(ErrorCode::invalid_config, std::move(*conflict));
   }
 
-  const auto add_partition = [&](std::int32_t index, const std::vector<NodeId>& replicas,
-                                 const std::vector<NodeId>& isr) {
-    wire::PartitionRecord record;
-    record.partition_id = index;
-    record.topic_id = topic_record.topic_id;
-    record.replicas = replicas;
-    record.isr = isr;
-    record.leader = isr.front();
-    record.leader_epoch = 0;
-    record.partition_epoch = 0;
-    for (const NodeId replica : replicas) record.directories.push_back(directory_of(replica));
-    made.emplace_back(std::move(record));
-  };
-  const std::vector<NodeId> active = active_brokers();
   std::int32_t partitions = topic.num_partitions;
   std::int16_t factor = topic.replication_factor;
 
@@ -519,45 +492,9 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
         return refuse(ErrorCode::invalid_replica_assignment,
                       "partitions should be a consecutive 0-based integer sequence");
       }
-      if (replicas->empty()) {
-        return refuse(ErrorCode::invalid_replica_assignment,
-                      "The manual partition assignment includes an empty replica list.");
-      }
-      if (replicas->size() != static_cast<std::size_t>(factor)) {
-        return refuse(
-            ErrorCode::invalid_replica_assignment,
-            fmt::format("The manual partition assignment includes a partition with {} replica(s), "
-                        "but this is "
-                        "not consistent with previous partitions, which have {} replica(s).",
-                        replicas->size(), factor));
-      }
-      std::vector<NodeId> isr;
-      for (const NodeId id : *replicas) {
-        if (std::ranges::count(*replicas, id) > 1) {
-          return refuse(
-              ErrorCode::invalid_replica_assignment,
-              fmt::format("The manual partition assignment includes the broker {} more than once.",
-                          id));
-        }
-        if (!image_->brokers.contains(id)) {
-          return refuse(
-              ErrorCode::invalid_replica_assignment,
-              fmt::format(
-                  "The manual partition assignment includes broker {}, but no such broker is "
-                  "registered.",
-                  id));
-        }
-        if (std::ranges::find(active, id) != active.end()) isr.push_back(id);
-      }
-      if (isr.empty()) {
-        return refuse(
-            ErrorCode::invalid_replica_assignment,
-            fmt::format(
-                "All brokers specified in the manual partition assignment for partition {} are "
-                "fenced or in controlled shutdown.",
-                index));
-      }
-      add_partition(index, *replicas, isr);
+      auto placement = place_by_hand(*image_, index, *replicas, static_cast<std::size_t>(factor));
+      if (!placement) return refused(topic.name, std::move(placement.error()));
+      made.push_back(new_partition(*image_, topic_record.topic_id, index, *placement));
     }
   } else {
     if (factor < -1 || factor == 0) {
@@ -570,37 +507,15 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
     }
     if (partitions == -1) partitions = options_.num_partitions;
     if (factor == -1) factor = options_.default_replication_factor;
-    const auto unable = [&](std::string_view why) {
-      return refuse(ErrorCode::invalid_replication_factor,
-                    fmt::format("Unable to replicate the partition {} time(s): {}", factor, why));
-    };
-    const std::size_t registered = image_->brokers.size();
-    if (static_cast<std::size_t>(factor) > registered) {
-      return unable(
-          fmt::format("The target replication factor of {} cannot be reached because only {} "
-                      "broker(s) are registered or some brokers have all their log directories "
-                      "cordoned.",
-                      factor, registered));
-    }
-    if (active.empty()) return unable("All brokers are currently fenced.");
-    std::vector<NodeId> others;  // take the places that are left, outside the ISR
-    for (const auto& [id, broker] : image_->brokers) {
-      if (!contains(active, id)) others.push_back(id);
-    }
-    if (static_cast<std::size_t>(partitions) > kRecordsMax) {
+    if (records.size() + static_cast<std::size_t>(partitions) > kRecordsMax) {
       return refuse(ErrorCode::policy_violation,
                     "Excessively large number of partitions per request.");
     }
+    auto placements = place_by_turns(*image_, 0, partitions, factor);
+    if (!placements) return refused(topic.name, std::move(placements.error()));
     for (std::int32_t index = 0; index < partitions; ++index) {
-      const auto at = static_cast<std::size_t>(index);
-      const auto wanted = static_cast<std::size_t>(factor);
-      std::vector<NodeId> replicas;
-      for (std::size_t k = 0; k < std::min(wanted, active.size()); ++k)
-        replicas.push_back(active[(at + k) % active.size()]);
-      const std::vector<NodeId> isr = replicas;
-      for (std::size_t k = 0; replicas.size() < wanted; ++k)
-        replicas.push_back(others[(at + k) % others.size()]);
-      add_partition(index, replicas, isr);
+      made.push_back(new_partition(*image_, topic_record.topic_id, index,
+                                   (*placements)[static_cast<std::size_t>(index)]));
     }
   }
   if (records.size() + made.size() > kRecordsMax) {
@@ -634,6 +549,42 @@ wire::CreateTopicsResponse::CreatableTopicResult Controller::create_topic(
     }
   }
   return result;
+}
+
+Decision<wire::CreatePartitionsResponse> Controller::create_partitions(
+    const wire::CreatePartitionsRequest& request) {
+  Decision<wire::CreatePartitionsResponse> decision;
+  std::map<std::string, int> mentions;
+  for (const auto& topic : request.topics) ++mentions[topic.name];
+  std::set<std::string> answered;
+  for (const auto& topic : request.topics) {
+    if (!answered.insert(topic.name).second) continue;
+    auto& answer = decision.response.results.emplace_back();
+    answer.name = topic.name;
+    std::expected<std::vector<Record>, Refusal> records =
+        std::unexpected(Refusal{ErrorCode::invalid_request, "Duplicate topic name."});
+    if (mentions[topic.name] == 1) {
+      TopicGrowth wanted{.topic = topic.name,
+                         .partitions = topic.count,
+                         .assignments = {},
+                         .new_partitions_max = kRecordsMax - decision.records.size()};
+      if (topic.assignments) {
+        auto& assignments = wanted.assignments.emplace();
+        for (const auto& assignment : *topic.assignments)
+          assignments.push_back(assignment.broker_ids);
+      }
+      records = grow_topic(*image_, wanted);
+    }
+    if (!records) {
+      answer.error_code = static_cast<std::int16_t>(records.error().code);
+      if (!records.error().message.empty())
+        answer.error_message = std::move(records.error().message);
+      continue;
+    }
+    std::ranges::move(*records, std::back_inserter(decision.records));
+  }
+  if (request.validate_only) decision.records.clear();
+  return decision;
 }
 
 // --- configs

@@ -26,6 +26,8 @@
 #include "wire/messages/broker_heartbeat_response.h"
 #include "wire/messages/broker_registration_request.h"
 #include "wire/messages/broker_registration_response.h"
+#include "wire/messages/create_partitions_request.h"
+#include "wire/messages/create_partitions_response.h"
 #include "wire/messages/create_topics_request.h"
 #include "wire/messages/create_topics_response.h"
 #include "wire/messages/delete_topics_request.h"
@@ -86,6 +88,9 @@ class Controller {
                                                      std::int16_t version, IdSource& ids);
   Decision<wire::DeleteTopicsResponse> delete_topics(const wire::DeleteTopicsRequest& request,
                                                      std::int16_t version);
+  // The rules of one topic: topic_growth.h.
+  Decision<wire::CreatePartitionsResponse> create_partitions(
+      const wire::CreatePartitionsRequest& request);
   // The rules of one resource: config_changes.h.
   Decision<wire::AlterConfigsResponse> alter_configs(const wire::AlterConfigsRequest& request);
   Decision<wire::IncrementalAlterConfigsResponse> incremental_alter_configs(
@@ -120,8 +125,6 @@ class Controller {
       const wire::CreateTopicsRequest::CreatableTopic& topic, bool with_configs, IdSource& ids,
       CollisionKeys& taken, std::size_t& text_bytes_of_request, std::vector<Record>& records) const;
   std::optional<std::string> check_features(const wire::BrokerRegistrationRequest& request) const;
-  std::vector<NodeId> active_brokers() const;
-  Uuid directory_of(NodeId broker) const;
   bool leads_something(NodeId broker) const;
   bool others_have_seen(Offset offset, NodeId but) const;
   TopicConfigLayers topic_config(std::string_view topic) const;

@@ -30,12 +30,19 @@ struct ServedApi {
 };
 
 constexpr ServedApi kServed[] = {
-    {ApiKey::kFetch, {17, 18}},         {ApiKey::kApiVersions, {0, 4}},
-    {ApiKey::kCreateTopics, {2, 7}},    {ApiKey::kDeleteTopics, {1, 6}},
-    {ApiKey::kAlterConfigs, {0, 2}},    {ApiKey::kIncrementalAlterConfigs, {0, 1}},
-    {ApiKey::kDescribeQuorum, {0, 2}},  {ApiKey::kEnvelope, {0, 0}},
-    {ApiKey::kFetchSnapshot, {0, 1}},   {ApiKey::kBrokerRegistration, {0, 4}},
-    {ApiKey::kBrokerHeartbeat, {0, 2}}, {ApiKey::kAllocateProducerIds, {0, 0}},
+    {ApiKey::kFetch, {17, 18}},
+    {ApiKey::kApiVersions, {0, 4}},
+    {ApiKey::kCreateTopics, {2, 7}},
+    {ApiKey::kDeleteTopics, {1, 6}},
+    {ApiKey::kAlterConfigs, {0, 2}},
+    {ApiKey::kCreatePartitions, {0, 3}},
+    {ApiKey::kIncrementalAlterConfigs, {0, 1}},
+    {ApiKey::kDescribeQuorum, {0, 2}},
+    {ApiKey::kEnvelope, {0, 0}},
+    {ApiKey::kFetchSnapshot, {0, 1}},
+    {ApiKey::kBrokerRegistration, {0, 4}},
+    {ApiKey::kBrokerHeartbeat, {0, 2}},
+    {ApiKey::kAllocateProducerIds, {0, 0}},
 };
 
 constexpr std::size_t kFetchBytesMax = 8 << 20;
@@ -90,6 +97,8 @@ Forwarded check_forwarded(ApiKey key, std::int16_t version, const Slice& body) {
       return is_readable.operator()<wire::DeleteTopicsRequest>();
     case ApiKey::kAlterConfigs:
       return is_readable.operator()<wire::AlterConfigsRequest>();
+    case ApiKey::kCreatePartitions:
+      return is_readable.operator()<wire::CreatePartitionsRequest>();
     case ApiKey::kIncrementalAlterConfigs:
       return is_readable.operator()<wire::IncrementalAlterConfigsRequest>();
     default:
@@ -246,6 +255,8 @@ io::Task<Body> ControllerServer::serve(std::int16_t api_key, std::int16_t versio
       co_return co_await decide(version, std::move(body), &ControllerServer::create_topics);
     case ApiKey::kDeleteTopics:
       co_return co_await decide(version, std::move(body), &ControllerServer::delete_topics);
+    case ApiKey::kCreatePartitions:
+      co_return co_await decide(version, std::move(body), &ControllerServer::create_partitions);
     case ApiKey::kAlterConfigs:
       co_return co_await decide(version, std::move(body), &ControllerServer::alter_configs);
     case ApiKey::kIncrementalAlterConfigs:
@@ -301,6 +312,11 @@ Decision<wire::CreateTopicsResponse> ControllerServer::create_topics(
 Decision<wire::DeleteTopicsResponse> ControllerServer::delete_topics(
     const wire::DeleteTopicsRequest& request, std::int16_t version) {
   return rules_->delete_topics(request, version);
+}
+
+Decision<wire::CreatePartitionsResponse> ControllerServer::create_partitions(
+    const wire::CreatePartitionsRequest& request, std::int16_t) {
+  return rules_->create_partitions(request);
 }
 
 Decision<wire::AlterConfigsResponse> ControllerServer::alter_configs(

@@ -67,6 +67,8 @@ class ControllerServer final : public rpc::Service {
   Decision<wire::DeleteTopicsResponse> delete_topics(const wire::DeleteTopicsRequest& request,
                                                      std::int16_t version);
 
+  Decision<wire::CreatePartitionsResponse> create_partitions(
+      const wire::CreatePartitionsRequest& request, std::int16_t version);
   Decision<wire::AlterConfigsResponse> alter_configs(const wire::AlterConfigsRequest& request,
                                                      std::int16_t version);
   Decision<wire::IncrementalAlterConfigsResponse> incremental_alter_configs(

@@ -609,6 +609,31 @@ TEST_F(ControllerTest, ConfigsAreAlteredResourceByResource) {
   EXPECT_EQ(rules.image()->configs->of(ResourceType::topic, "t"), (ConfigMap{{"segment.ms", "7"}}));
 }
 
+TEST_F(ControllerTest, PartitionsAreAddedTopicByTopic) {
+  join(1);
+  create({topic("t"), topic("u", 2), topic("v", 3)});
+  wire::CreatePartitionsRequest request;
+  for (const auto& [name, count] :
+       std::vector<std::pair<std::string, int>>{{"t", 5}, {"u", 2}, {"v", 9}, {"v", 9}}) {
+    auto& wanted = request.topics.emplace_back();
+    wanted.name = name;
+    wanted.count = count;
+    wanted.assignments = std::nullopt;
+  }
+  request.validate_only = true;
+  EXPECT_THAT(rules.create_partitions(request).records, IsEmpty());
+  request.validate_only = false;
+  const auto decision = rules.create_partitions(request);
+  EXPECT_THAT(decision.records, SizeIs(4));
+  ASSERT_THAT(decision.response.results, SizeIs(3));
+  EXPECT_EQ(decision.response.results[0].error_code, 0);
+  EXPECT_EQ(decision.response.results[1].error_code, number(ErrorCode::invalid_partitions));
+  EXPECT_EQ(decision.response.results[2].error_code, number(ErrorCode::invalid_request));
+  apply(decision.records);
+  EXPECT_THAT(rules.image()->topics->find("t")->partitions, SizeIs(5));
+  EXPECT_THAT(rules.image()->topics->find("v")->partitions, SizeIs(3));
+}
+
 // All that one request writes must fit one batch of the log.
 TEST_F(ControllerTest, OneAlterationHasABound) {
   join(1);

@@ -172,6 +172,9 @@ def good_request(key, version):
     offsets = wire.ListOffsetsRequest.ListOffsetsTopic
     epochs = wire.OffsetForLeaderEpochRequest.OffsetForLeaderTopic
     configs = wire.DescribeConfigsRequest.DescribeConfigsResource
+    log_dirs = wire.DescribeLogDirsRequest.DescribableLogDirTopic
+    growth = wire.CreatePartitionsRequest.CreatePartitionsTopic
+    producers = wire.DescribeProducersRequest.TopicRequest
     alter = wire.AlterConfigsRequest.AlterConfigsResource
     incremental = wire.IncrementalAlterConfigsRequest.AlterConfigsResource
     deleted = wire.OffsetDeleteRequest.OffsetDeleteRequestTopic
@@ -271,6 +274,14 @@ def good_request(key, version):
             ],
             validate_only=True,
         ),
+        35: wire.DescribeLogDirsRequest(
+            topics=[log_dirs(topic="log", partitions=[0])],
+        ),
+        37: wire.CreatePartitionsRequest(
+            topics=[growth(name="nowhere", count=3, assignments=None)],
+            timeout_ms=100,
+            validate_only=True,
+        ),
         42: wire.DeleteGroupsRequest(groups_names=["group"]),
         44: wire.IncrementalAlterConfigsRequest(
             resources=[
@@ -298,6 +309,9 @@ def good_request(key, version):
             include_cluster_authorized_operations=False,
             endpoint_type=1,
             include_fenced_brokers=False,
+        ),
+        61: wire.DescribeProducersRequest(
+            topics=[producers(name="log", partition_indexes=[0])],
         ),
         75: wire.DescribeTopicPartitionsRequest(
             topics=[wire.DescribeTopicPartitionsRequest.TopicRequest(name="log")],

@@ -26,10 +26,13 @@ void handle_init_producer_id(RequestContext context);
 void handle_offset_for_leader_epoch(RequestContext context);
 void handle_describe_configs(RequestContext context);
 void handle_alter_configs(RequestContext context);
+void handle_describe_log_dirs(RequestContext context);
+void handle_create_partitions(RequestContext context);
 void handle_delete_groups(RequestContext context);
 void handle_incremental_alter_configs(RequestContext context);
 void handle_offset_delete(RequestContext context);
 void handle_describe_cluster(RequestContext context);
+void handle_describe_producers(RequestContext context);
 void handle_describe_topic_partitions(RequestContext context);
 
 }  // namespace ottla::broker

@@ -24,7 +24,7 @@ ANSWERS = pathlib.Path(__file__).with_name("controller_answers.json")
 LONG_SESSION_SECONDS, SHORT_SESSION_SECONDS = 3600, 9
 WAIT_SECONDS_MAX = 60
 FETCH, API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS = 1, 18, 19, 20
-ALTER_CONFIGS, INCREMENTAL_ALTER_CONFIGS = 33, 44
+ALTER_CONFIGS, CREATE_PARTITIONS, INCREMENTAL_ALTER_CONFIGS = 33, 37, 44
 DESCRIBE_QUORUM, ENVELOPE, FETCH_SNAPSHOT = 55, 58, 59
 REGISTRATION, HEARTBEAT, ALLOCATE = 62, 63, 67
 SERVED = (
@@ -33,6 +33,7 @@ SERVED = (
     CREATE_TOPICS,
     DELETE_TOPICS,
     ALTER_CONFIGS,
+    CREATE_PARTITIONS,
     INCREMENTAL_ALTER_CONFIGS,
     DESCRIBE_QUORUM,
     ENVELOPE,
@@ -548,6 +549,54 @@ def script_configs(s):
     alter("of all brokers, nothing", broker_type, "", [])
 
 
+def script_partitions(s):
+    s.join(421)
+    s.join(422)
+    s.register("423 stays fenced", 423)
+    create(s, "two topics", placed("grown", [421, 422]), placed("single", [421]))
+
+    def grow(name, *topics, version=3, **changes):
+        wanted = [
+            {
+                "name": topic_name,
+                "count": count,
+                "assignments": [{"brokerIds": one} for one in brokers],
+            }
+            for topic_name, count, brokers in topics
+        ]
+
+        def shown(answer):
+            if isinstance(answer, dict):
+                answer["results"].sort(key=lambda one: one["name"])
+            return answer
+
+        body = {"topics": wanted, "timeoutMs": 5000, "validateOnly": False, **changes}
+        s.step(name, CREATE_PARTITIONS, version, body, shown)
+
+    for version in range(4):
+        count = 2 + 2 * version
+        grow("one more", ("grown", count, [[422, 421]]), version=version)
+        grow("with a fenced one", ("grown", count + 1, [[423, 421]]), version=version)
+        grow("only validated", ("grown", count + 2, [[421, 422]]), version=version,
+             validateOnly=True)
+    grow("two at once", ("single", 3, [[422], [421]]))
+    grow("as many", ("single", 3, [[421]]))
+    grow("fewer", ("single", 2, [[421]]))
+    grow("none", ("single", 0, [[421]]))
+    grow("more assignments", ("single", 4, [[421], [422]]))
+    grow("fewer assignments", ("single", 6, [[421], [422]]))
+    grow("more replicas than the others", ("single", 4, [[421, 422]]))
+    grow("no replicas", ("single", 4, [[]]))
+    grow("a broker twice", ("grown", 20, [[421, 421]]))
+    grow("an unknown broker", ("single", 4, [[999]]))
+    grow("a fenced broker alone", ("single", 4, [[423]]))
+    grow("unknown", ("nowhere", 4, [[421]]))
+    grow("no name", ("", 4, [[421]]))
+    grow("one of two", ("nowhere", 4, [[421]]), ("single", 4, [[421]]))
+    grow("named twice", ("single", 5, [[421]]), ("single", 5, [[421]]))
+    grow("nothing")
+
+
 def script_leaders(s):
     """Who leads, who is in sync, and who is eligible, as brokers come and go (KIP-966)."""
     for broker in (501, 502, 503):
@@ -796,6 +845,7 @@ SCRIPTS = [
     script_producer_ids,
     script_topics,
     script_configs,
+    script_partitions,
     script_leaders,
     script_quorum,
     script_fetch,
