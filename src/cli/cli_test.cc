@@ -89,10 +89,11 @@ TEST(Cli, AnUnknownFlagNamesTheNearest) {
 TEST(Cli, AnUnknownCommandNamesTheNearest) {
   check_usage({"topic", "lst"},
               "ottla topic: there is no command lst. Did you mean list? There are create, list, "
-              "describe, delete. See `ottla topic --help`.");
-  check_usage({"topic"},
-              "ottla topic: a command is missing: create, list, describe, delete. See `ottla topic "
-              "--help`.");
+              "describe, alter, delete. See `ottla topic --help`.");
+  check_usage(
+      {"topic"},
+      "ottla topic: a command is missing: create, list, describe, alter, delete. See `ottla topic "
+      "--help`.");
 }
 
 TEST(Cli, AWrongValueNamesTheRightOnes) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "broker/node.h"
+#include "cli/configs.h"
 #include "cli/consumer.h"
 #include "cli/partitioner.h"
 #include "cli/producer.h"
@@ -202,6 +203,70 @@ TEST_F(OneNode, AnAdvertisedAddressThatFailsIsExplained) {
             to_int(ExitCode::unreachable));
   EXPECT_THAT(error_, HasSubstr("b1:9092 answers, but broker 1 tells its clients to come to "
                                 "elsewhere:19092"));
+}
+
+TEST_F(OneNode, ConfigsAndPartitionsAreChangedAndShown) {
+  wait_for_node();
+  ASSERT_EQ(run([&](Cluster& cluster) { return produce(cluster, {.topic = "t"}, 0, 1); }), 0);
+  std::vector<ConfigTarget> targets = {{ConfigResource::topic, "t"},
+                                       {ConfigResource::broker, ""},
+                                       {ConfigResource::broker, "1"},
+                                       {ConfigResource::group, "g"}};
+  const std::vector<std::pair<std::string, std::string>> wanted = {
+      {"retention.ms", "topic"},
+      {"log.retention.ms", "all brokers"},
+      {"log.retention.ms", "broker"},
+      {"consumer.session.timeout.ms", "group"}};
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const auto& [name, source] = wanted[i];
+    const auto change = [&](Cluster& cluster, std::string value, bool dry_run) -> io::Task<int> {
+      auto done =
+          co_await change_configs(cluster, targets[i], {{name, 0, std::move(value)}}, dry_run);
+      co_return done ? 0 : fail(done.error());
+    };
+    std::string shown;
+    const auto show = [&](Cluster& cluster) -> io::Task<int> {
+      auto configs = co_await describe_configs(cluster, targets[i]);
+      if (!configs) co_return fail(configs.error());
+      shown = "none";
+      for (const ShownConfig& config : *configs) {
+        if (config.name == name) shown = config.value.value_or("null") + " " + config.source;
+      }
+      co_return 0;
+    };
+    EXPECT_EQ(run([&](Cluster& cluster) { return change(cluster, "50000", true); }), 0) << error_;
+    EXPECT_EQ(run([&](Cluster& cluster) { return change(cluster, "50000", false); }), 0) << error_;
+    EXPECT_EQ(run(show), 0) << error_;
+    EXPECT_EQ(shown, "50000 " + source);
+    EXPECT_EQ(run([&](Cluster& cluster) { return change(cluster, "soon", false); }),
+              to_int(ExitCode::failed));
+    EXPECT_THAT(error_, HasSubstr("is not changed"));
+  }
+  const auto grow = [&](std::string topic, std::int32_t count) {
+    return run([&, topic, count](Cluster& cluster) -> io::Task<int> {
+      auto done = co_await add_partitions(cluster, topic, count, false);
+      co_return done ? 0 : fail(done.error());
+    });
+  };
+  EXPECT_EQ(grow("t", 7), 0) << error_;
+  EXPECT_EQ(grow("t", 7), to_int(ExitCode::failed));
+  EXPECT_THAT(error_, HasSubstr("Topic already has 7 partition(s)."));
+  EXPECT_EQ(grow("none", 7), to_int(ExitCode::not_found));
+}
+
+TEST(ConfigFlags, ChangesAreRead) {
+  const auto changes = parse_changes(
+      {.set = {"a=1=2"}, .removed = {"b"}, .appended = {"c="}, .subtracted = {"d=x,y"}});
+  ASSERT_TRUE(changes.has_value());
+  ASSERT_THAT(*changes, SizeIs(4));
+  EXPECT_EQ((*changes)[0].name, "a");
+  EXPECT_EQ((*changes)[0].value, "1=2");
+  EXPECT_EQ((*changes)[1].operation, 2);
+  EXPECT_EQ((*changes)[1].value, "");
+  EXPECT_EQ((*changes)[2].operation, 3);
+  EXPECT_EQ((*changes)[3].operation, 1);
+  EXPECT_EQ((*changes)[3].value, std::nullopt);
+  for (const std::string bad : {"a", "=1", ""}) EXPECT_FALSE(parse_changes({.set = {bad}})) << bad;
 }
 
 TEST_F(OneNode, NobodyThereIsSaidWithARemedy) {

@@ -10,6 +10,9 @@ void add_serve(CLI::App& app, Invocation& invocation);
 void add_dev(CLI::App& app, Invocation& invocation);
 void add_config(CLI::App& app, Invocation& invocation);
 void add_topic(CLI::App& app, Invocation& invocation);
+// The subcommands of `topic` and `config` that change something.
+void add_topic_alter(CLI::App& topic, Invocation& invocation);
+void add_config_changes(CLI::App& config, Invocation& invocation);
 void add_produce(CLI::App& app, Invocation& invocation);
 void add_consume(CLI::App& app, Invocation& invocation);
 void add_log(CLI::App& app, Invocation& invocation);

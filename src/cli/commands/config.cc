@@ -1,4 +1,4 @@
-// `ottla config`: every setting there is.
+// `ottla config`: every setting there is; alter.cc has `config alter` and `config describe`.
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <memory>
@@ -67,14 +67,19 @@ int list_configs(const ConfigFlags& flags, OutputFormat format) {
 void add_config(CLI::App& app, Invocation& invocation) {
   auto flags = std::make_shared<ConfigFlags>();
   CLI::App* command =
-      app.add_subcommand("config", "List all settings of a node, or of topics")->group("Nodes");
+      app.add_subcommand(
+             "config",
+             "List all settings of a node, or of topics; show and change those of a cluster")
+          ->group("Nodes");
   command->add_option("part", flags->part, "only names that contain it")->type_name("TEXT");
   command->add_flag("--topics", flags->topics, "configs of topics instead");
   command->add_flag("--markdown", flags->markdown, "the page docs/configuration.md");
   add_output_option(*command, invocation);
   command->footer(
       "\n`ottla serve --check` prints the values in force and where each comes from.\n");
-  command->callback([flags, &invocation] {
+  add_config_changes(*command, invocation);
+  command->callback([command, flags, &invocation] {
+    if (!command->get_subcommands().empty()) return;  // it has set the action
     invocation.action = [flags, &invocation] { return list_configs(*flags, invocation.output); };
   });
 }

@@ -1,4 +1,4 @@
-// `ottla topic create|list|describe|delete`
+// `ottla topic create|list|describe|delete`; alter.cc has `alter`.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
@@ -353,7 +353,7 @@ void set_action(CLI::App& command, std::shared_ptr<TopicFlags> flags, Invocation
 void add_topic(CLI::App& app, Invocation& invocation) {
   auto flags = std::make_shared<TopicFlags>();
   CLI::App* topic =
-      app.add_subcommand("topic", "Create, list, describe, delete topics")->group("Data");
+      app.add_subcommand("topic", "Create, list, describe, alter, delete topics")->group("Data");
   topic->require_subcommand(1);
 
   CLI::App* create = topic->add_subcommand("create", "Create topics");
@@ -380,6 +380,8 @@ void add_topic(CLI::App& app, Invocation& invocation) {
   CLI::App* describe = topic->add_subcommand("describe", "Show partitions, offsets and configs");
   describe->add_option("topic", flags->names, "names")->required()->type_name("TOPIC");
   set_action(*describe, flags, invocation, describe_topics);
+
+  add_topic_alter(*topic, invocation);
 
   CLI::App* remove = topic->add_subcommand("delete", "Delete topics and their records");
   remove->add_option("topic", flags->names, "names")->required()->type_name("TOPIC");

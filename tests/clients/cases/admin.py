@@ -3,8 +3,11 @@ kafka-python, librdkafka and Kafka's own tools; on a node of its own, since conf
 concern all topics."""
 
 import contextlib
+import json
+import subprocess
 import time
 
+from confluent_kafka import Producer
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -18,7 +21,7 @@ from kafka.admin import ConfigResourceType as PythonType
 
 from harness import records, wire
 from harness.differences import expected
-from harness.server import PROJECT
+from harness.server import PROJECT, Ottla
 from harness.target import await_leaders, make_topic, output_of
 
 SEEN_SECONDS_MAX = 15  # Kafka answers before its broker has applied what was changed
@@ -482,6 +485,281 @@ def case_librdkafka(server, target):
     for future in client.alter_configs([resource]).values():
         future.result(30)
     shows({"segment.ms": "5555555"})
+
+
+# --- partitions
+
+
+def grow(server, *topics, version=3, validate_only=False, timeout_ms=20000):
+    """Topic -> error code; a topic is (name, count, assignments)."""
+    kind = wire.CreatePartitionsRequest.CreatePartitionsTopic
+    request = wire.CreatePartitionsRequest(
+        topics=[
+            kind(
+                name=name,
+                count=count,
+                assignments=None
+                if assignments is None
+                else [kind.CreatePartitionsAssignment(broker_ids=one) for one in assignments],
+            )
+            for name, count, assignments in topics
+        ],
+        timeout_ms=timeout_ms,
+        validate_only=validate_only,
+    )
+    answer = wire.ask(server.bootstrap, request, version)
+    return {one.name: one.error_code for one in answer.results}
+
+
+def partitions_are(server, topic, count):
+    assert len(wire.metadata(server.bootstrap, [topic]).topics[0].partitions) == count
+    for partition in range(count):
+        batch = records.batch([b"x"])
+        found = wire.produce(server.bootstrap, topic, partition, batch).error_code
+        assert found == wire.NONE, (topic, partition, found)
+
+
+def case_create_partitions_versions(server, target):
+    make_topic(server.bootstrap, "grows")
+    for version in range(4):
+        count = 2 + 2 * version
+        found = grow(server, ("grows", count, None), version=version, validate_only=True)
+        assert found == {"grows": wire.NONE}
+        partitions_are(server, "grows", count - 1)
+        found = grow(server, ("grows", count, None), version=version)
+        assert found == {"grows": wire.NONE}
+        seen_at_once(target, lambda: partitions_are(server, "grows", count))
+        found = grow(server, ("grows", count + 1, [[1]]), version=version)
+        assert found == {"grows": wire.NONE}
+        seen_at_once(target, lambda: partitions_are(server, "grows", count + 1))
+
+
+def case_create_partitions_refused(server, target):
+    for name in ("stays", "other"):
+        make_topic(server.bootstrap, name, 2)
+    fewer, assignment = wire.INVALID_PARTITIONS, wire.INVALID_REPLICA_ASSIGNMENT
+    for count, assignments, code in (
+        (2, None, fewer),
+        (1, None, fewer),
+        (0, None, fewer),
+        (-1, None, fewer),
+        (2, [[1]], fewer),
+        (3, [], assignment),
+        (4, [[1]], assignment),
+        (4, [[1], [1], [1]], assignment),
+        (4, [[1], [9]], assignment),
+        (4, [[1], []], assignment),
+        (3, [[1, 1]], assignment),
+        (3, [[-1]], assignment),
+    ):
+        for validate_only in (True, False):
+            found = grow(server, ("stays", count, assignments), validate_only=validate_only)
+            assert found == {"stays": code}, (count, assignments, found)
+    for name in ("nowhere", "", "a/b", "__cluster_metadata"):
+        assert grow(server, (name, 3, None)) == {name: wire.UNKNOWN_TOPIC_OR_PARTITION}
+    found = grow(server, ("stays", 3, None), ("other", 3, None), ("stays", 3, None))
+    assert found == {"stays": wire.INVALID_REQUEST, "other": wire.NONE}, found
+    assert grow(server) == {}
+    partitions_are(server, "stays", 2)
+    seen_at_once(target, lambda: partitions_are(server, "other", 3))
+
+
+def case_topics_tool_alters(server, target):
+    make_topic(server.bootstrap, "tooled")
+    topics = "TopicCommand"
+    tool(server, topics, "--alter", "--topic", "tooled", "--partitions", "3")
+    seen_at_once(target, lambda: partitions_are(server, "tooled", 3))
+    said = output_of_failed(server, topics, "--alter", "--topic", "tooled", "--partitions", "2")
+    assert "not be an increase" in said, said
+
+
+def output_of_failed(server, name, *arguments):
+    command = [PROJECT / "tools/peer", "tool", name, "--bootstrap-server", server.bootstrap]
+    done = subprocess.run(
+        [str(part) for part in [*command, *arguments]], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1, done
+    return done.stdout + done.stderr
+
+
+def case_producers_see_new_partitions(server, target):
+    """A producer with keys, which knew one partition, uses all when its metadata is old enough."""
+    make_topic(server.bootstrap, "keyed")
+    producer = Producer(
+        {
+            "bootstrap.servers": server.bootstrap,
+            "topic.metadata.refresh.interval.ms": 200,
+            "log_level": 0,
+        }
+    )
+    used = set()
+
+    def delivered(error, message):
+        assert error is None, error
+        used.add(message.partition())
+
+    def send():
+        for i in range(50):
+            producer.produce("keyed", b"v", key=b"key-%d" % i, on_delivery=delivered)
+        assert producer.flush(30) == 0
+
+    send()
+    assert used == {0}
+    assert grow(server, ("keyed", 4, None)) == {"keyed": wire.NONE}
+
+    def uses_all():
+        send()
+        assert used == {0, 1, 2, 3}, used
+
+    until(uses_all)
+
+
+# --- what is there
+
+
+def case_log_dirs(server, target):
+    for name in ("sized", "sized-too"):
+        make_topic(server.bootstrap, name, 2)
+    batch = records.batch([b"x" * 1000])
+    for _ in range(3):
+        wire.produce(server.bootstrap, "sized", 1, batch)
+    kind = wire.DescribeLogDirsRequest.DescribableLogDirTopic
+
+    def sizes(topics, version=5):
+        request = wire.DescribeLogDirsRequest(
+            topics=None
+            if topics is None
+            else [kind(topic=name, partitions=wanted) for name, wanted in topics]
+        )
+        answer = wire.ask(server.bootstrap, request, version)
+        assert version < 3 or answer.error_code == wire.NONE
+        (folder,) = answer.results
+        assert folder.error_code == wire.NONE and folder.log_dir.startswith("/"), folder
+        if version >= 4:
+            assert folder.usable_bytes > 1 << 20, folder
+        assert all(
+            (one.offset_lag, one.is_future_key) == (0, False)
+            for topic in folder.topics
+            for one in topic.partitions
+        )
+        return {
+            topic.name: {one.partition_index: one.partition_size for one in topic.partitions}
+            for topic in folder.topics
+        }
+
+    for version in range(1, 6):
+        found = sizes([("sized", [0, 1])], version)
+        assert found == {"sized": {0: 0, 1: 3 * len(batch)}}, (version, found)
+    everything = sizes(None)
+    assert everything["sized"] == {0: 0, 1: 3 * len(batch)}
+    assert everything["sized-too"] == {0: 0, 1: 0}
+    assert sizes([]) == {}
+    assert sizes([("nowhere", [0]), ("sized", [7])]) == {}
+    assert sizes([("sized", [1, 1]), ("sized", [0])])["sized"][1] == 3 * len(batch)
+
+
+def case_log_dirs_tool(server, target):
+    make_topic(server.bootstrap, "dirs-tool")
+    batch = records.batch([b"x" * 1000])
+    wire.produce(server.bootstrap, "dirs-tool", 0, batch)
+    said = tool(server, "LogDirsCommand", "--describe", "--topic-list", "dirs-tool")
+    line = next(line for line in said.splitlines() if line.startswith("{"))
+    (broker,) = json.loads(line)["brokers"]
+    (folder,) = broker["logDirs"]
+    assert folder["error"] is None, folder
+    assert [(one["partition"], one["size"]) for one in folder["partitions"]] == [
+        ("dirs-tool-0", len(batch))
+    ], folder
+
+
+def case_producers(server, target):
+    make_topic(server.bootstrap, "written", 2)
+    first = wire.init_producer_id(server.bootstrap)
+    second = wire.init_producer_id(server.bootstrap)
+    now = int(time.time() * 1000)
+    for producer, sequence in ((first, 0), (first, 2), (second, 0)):
+        batch = records.batch([b"x", b"y"], base_timestamp=now, producer=(producer, 0, sequence))
+        assert wire.produce(server.bootstrap, "written", 1, batch).error_code == wire.NONE
+    kind = wire.DescribeProducersRequest.TopicRequest
+    request = wire.DescribeProducersRequest(
+        topics=[
+            kind(name="written", partition_indexes=[0, 1, 9]),
+            kind(name="nowhere", partition_indexes=[0]),
+            kind(name="a/b", partition_indexes=[0]),
+        ]
+    )
+    known, nowhere, illegal = wire.ask(server.bootstrap, request, 0).topics
+    missing = wire.UNKNOWN_TOPIC_OR_PARTITION
+    assert [one.error_code for one in known.partitions] == [0, 0, missing], known
+    assert nowhere.partitions[0].error_code == missing
+    assert illegal.partitions[0].error_code == wire.INVALID_TOPIC_EXCEPTION
+    assert known.partitions[0].active_producers == []
+    found = sorted(
+        (
+            one.producer_id,
+            one.producer_epoch,
+            one.last_sequence,
+            one.coordinator_epoch,
+            one.current_txn_start_offset,
+        )
+        for one in known.partitions[1].active_producers
+    )
+    assert found == [(first, 0, 3, -1, -1), (second, 0, 1, -1, -1)], found
+    for one in known.partitions[1].active_producers:
+        assert abs(one.last_timestamp - now) <= 1, (one, now)
+
+
+def case_transactions_tool_describes_producers(server, target):
+    make_topic(server.bootstrap, "hunted")
+    producer = wire.init_producer_id(server.bootstrap)
+    batch = records.batch([b"x"], producer=(producer, 0, 0))
+    assert wire.produce(server.bootstrap, "hunted", 0, batch).error_code == wire.NONE
+    said = tool(
+        server, "TransactionsCommand", "describe-producers", "--topic", "hunted", "--partition", "0"
+    )
+    rows = [line.split() for line in said.splitlines()]
+    assert any(row[:2] == [str(producer), "0"] and row[-1] == "None" for row in rows), said
+
+
+# --- our command line, against both
+
+
+def ottla(server, *arguments, ok=(0,)):
+    return output_of([Ottla.binary, *arguments, "--bootstrap", server.bootstrap], ok=ok)
+
+
+def case_command_line(server, target):
+    make_topic(server.bootstrap, "typed")
+    ottla(server, "topic", "alter", "typed", "--partitions", "3", "--config", "retention.ms=9999999")
+    seen_at_once(target, lambda: partitions_are(server, "typed", 3))
+    ottla(server, "topic", "alter", "typed", "--append", "cleanup.policy=compact")
+    ottla(server, "topic", "alter", "typed", "--config", "retention.ms=x", ok=(1,))
+    ottla(server, "topic", "alter", "nowhere", "--partitions", "3", ok=(4,))
+    ottla(server, "topic", "alter", "typed", ok=(2,))
+
+    def is_shown():
+        lines = ottla(server, "config", "describe", "--topic", "typed", "--output", "jsonl")
+        shown = {one["name"]: one for one in map(json.loads, lines.splitlines())}
+        assert shown["retention.ms"]["value"] == "9999999", shown
+        assert shown["cleanup.policy"]["value"] == "delete,compact", shown
+        assert shown["retention.ms"]["from"] == "topic", shown
+
+    seen_at_once(target, is_shown)
+    of_brokers = ("--config", "message.max.bytes=3333333")
+    ottla(server, "config", "alter", "--all-brokers", *of_brokers, "--dry-run")
+    ottla(server, "config", "alter", "--all-brokers", *of_brokers)
+
+    def brokers_are_shown():
+        text = ottla(server, "config", "describe", "--broker", "1")
+        row = next(line.split() for line in text.splitlines() if "message.max.bytes" in line)
+        assert row == ["message.max.bytes", "3333333", "all", "brokers"], row
+
+    seen_at_once(target, brokers_are_shown)
+    ottla(server, "config", "alter", "--all-brokers", "--delete-config", "message.max.bytes")
+    ottla(server, "config", "alter", "--config", "a=1", ok=(2,))
+    group = ("--group", "typed", "--config", "consumer.session.timeout.ms=50000")
+    document = json.loads(ottla(server, "config", "alter", *group, "--output", "json"))
+    assert document == [{"changed": "group 'typed'", "dry_run": False}], document
 
 
 CASES = {
