@@ -420,7 +420,7 @@ def case_kafka_configs_tool(server, target):
     tool(server, configs, "--alter", *all_brokers, "--add-config", "message.max.bytes=1234567")
 
     def broker_is_shown():
-        shown = describe_of("--entity-type", "brokers", "--entity-name", "1")
+        shown = describe_of("--entity-type", "brokers", "--entity-name", "1", "--all")
         assert "DYNAMIC_DEFAULT_BROKER_CONFIG:message.max.bytes=1234567" in shown, shown
 
     seen_at_once(target, broker_is_shown)
