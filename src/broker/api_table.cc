@@ -44,6 +44,8 @@ constexpr ServedApi kServed[] = {
     all_versions(ApiKey::kOffsetDelete, {0, 0}, handle_offset_delete),
     all_versions(ApiKey::kDescribeCluster, {0, 2}, handle_describe_cluster),
     all_versions(ApiKey::kDescribeProducers, {0, 0}, handle_describe_producers),
+    all_versions(ApiKey::kConsumerGroupHeartbeat, {0, 1}, handle_consumer_group_heartbeat),
+    all_versions(ApiKey::kConsumerGroupDescribe, {0, 1}, handle_consumer_group_describe),
     all_versions(ApiKey::kDescribeTopicPartitions, {0, 0}, handle_describe_topic_partitions),
 };
 static_assert(std::ranges::is_sorted(kServed, {}, &ServedApi::key));

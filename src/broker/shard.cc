@@ -14,15 +14,12 @@ Shard::Shard(io::Env& shard_env, const NodeConfig& node_config, Controller& node
     : env(shard_env),
       config(node_config),
       controller(node_controller),
+      cluster_view(image_),
       fetch_sessions(node_config.fetch_sessions_max / shard_env.shards.count() + 1, shard_env.shard,
                      shard_env.shards.count()),
       groups(shard_env, node_config.groups,
              {.wait_for_room = [this](io::Instant deadline) { return wait_for_room(deadline); },
-              .topic_ids =
-                  [this](const std::string& topic) {
-                    const metadata::TopicImage* found = image_->topics->find(topic);
-                    return found ? std::optional(found->id) : std::nullopt;
-                  }}),
+              .cluster = &cluster_view}),
       client_log(shard_env.clock, shard_env.logger),
       tasks(shard_env.executor),
       store_tasks(shard_env.executor),
@@ -151,7 +148,7 @@ void Shard::show(metadata::ImagePtr image) {
 }
 
 // The partitions of __consumer_offsets that this node leads and this shard owns, and which topics
-// have come and gone.
+// are others than before.
 void Shard::update_groups(const metadata::Image& before) {
   std::vector<coordinator::GroupCoordinator::Led> led;
   if (const metadata::TopicImage* topic = image_->topics->find(coordinator::kOffsetsTopic)) {
@@ -169,7 +166,8 @@ void Shard::update_groups(const metadata::Image& before) {
     if (!image_->topics->find(topic->id)) changed.insert(name);
   }
   for (const auto& [name, topic] : image_->topics->by_name()) {
-    if (!before.topics->find(topic->id)) changed.insert(name);
+    const metadata::TopicImage* was = before.topics->find(topic->id);
+    if (!was || was->partitions.size() != topic->partitions.size()) changed.insert(name);
   }
   groups.topics_changed(changed);
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "broker/fetch_session.h"
+#include "broker/image_view.h"
 #include "broker/node_config.h"
 #include "broker/topic_settings.h"
 #include "coordinator/group_coordinator.h"
@@ -101,6 +102,8 @@ class Shard {
   io::Env& env;
   const NodeConfig& config;
   Controller& controller;  // belongs to this shard: hops to shard 0 by itself
+
+  const ImageView cluster_view;  // what groups see of image()
 
   // soft
   FetchSessions fetch_sessions;

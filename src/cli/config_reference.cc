@@ -195,7 +195,7 @@ std::string configuration_page() {
       "Given to `ottla topic create --config NAME=VALUE`, or by any Kafka client.\n\n" +
       topic_table() +
       "\n## Configs of a group\n\n"
-      "Of groups of the consumer protocol (KIP-848), which are not served yet.\n\n" +
+      "Of groups of the consumer protocol (KIP-848).\n\n" +
       group_table();
   return page;
 }

@@ -43,6 +43,14 @@ class Resolver {
     node.groups.classic.session_timeout_max_ms =
         number<std::int32_t>("group.max.session.timeout.ms");
     node.groups.classic.members_max = number<std::int32_t>("group.max.size");
+    auto& consumer = node.groups.consumer;
+    consumer.session_timeout_ms = number<std::int32_t>("group.consumer.session.timeout.ms");
+    consumer.heartbeat_interval_ms = number<std::int32_t>("group.consumer.heartbeat.interval.ms");
+    consumer.unsettled_interval_ms =
+        number<std::int32_t>("ottla.group.consumer.unsettled.heartbeat.interval.ms");
+    consumer.assignment_interval_ms = number<std::int32_t>("group.consumer.assignment.interval.ms");
+    consumer.regex_refresh_ms = number<std::int32_t>("group.consumer.regex.refresh.interval.ms");
+    consumer.members_max = number<std::int32_t>("group.consumer.max.size");
     node.groups.offset_metadata_bytes_max = number<std::int32_t>("offset.metadata.max.bytes");
     node.groups.offsets_retention_ms =
         number<std::int64_t>("offsets.retention.minutes") * std::int64_t{60'000};

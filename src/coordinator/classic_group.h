@@ -71,12 +71,6 @@ enum class ClassicGroupState : std::uint8_t {
   dead,
 };
 
-// Waits are measured by the first clock, records are stamped by the second.
-struct Now {
-  TimestampMs monotonic_ms = 0;
-  TimestampMs wall_ms = 0;
-};
-
 class ClassicGroup {
  public:
   ClassicGroup(std::string id, Now now);

@@ -44,6 +44,7 @@ class GroupCoordinatorTest : public storage::testing::OneNodeTest {
   }
 
   std::optional<Uuid> topic_id_ = kTopic;
+  const OneTopic topics_{topic_id_};
 
  private:
   io::Task<int> serve(io::Env& env, Body body) {
@@ -64,7 +65,7 @@ class GroupCoordinatorTest : public storage::testing::OneNodeTest {
     GroupCoordinator groups(
         env, GroupLimits{},
         {.wait_for_room = [store = opened->store](io::Instant) { return wait_for_room(store); },
-         .topic_ids = [this](const std::string&) { return topic_id_; }});
+         .cluster = &topics_});
     co_await body({env, tasks, logs, groups});
     groups.stop();
     co_await groups.join();

@@ -15,6 +15,7 @@ constexpr std::int16_t kDescribeNotFoundFrom = 6;  // of DescribeGroups
 constexpr std::string_view kConsumerProtocol = "consumer";
 constexpr std::string_view kDeadState = "Dead";
 constexpr std::string_view kClassicType = "classic";
+constexpr std::string_view kConsumerType = "consumer";
 
 std::int16_t code(ErrorCode error) { return static_cast<std::int16_t>(error); }
 
@@ -45,12 +46,14 @@ std::vector<std::string> GroupMachine::names() const {
 
 GroupMachine::Group& GroupMachine::make(const std::string& name, Now now) {
   Group& group = groups_[name];
-  if (!group.classic) group.classic.emplace(name, now);
+  if (!group.classic && !group.consumer) group.classic.emplace(name, now);
   return group;
 }
 
 void GroupMachine::settle(const std::string& name, Group& group) {
-  const auto due = group.classic ? group.classic->deadline() : std::nullopt;
+  const auto due = group.consumer  ? group.consumer->deadline()
+                   : group.classic ? group.classic->deadline()
+                                   : std::nullopt;
   const TimestampMs deadline = due.value_or(kNever);
   if (deadline != group.deadline) {
     if (group.deadline != kNever) schedule_.erase({group.deadline, name});
@@ -58,13 +61,26 @@ void GroupMachine::settle(const std::string& name, Group& group) {
     group.deadline = deadline;
   }
   // What was never written down, and nobody waits for, needs no tombstone.
-  const bool is_unwritten = !group.classic || (group.classic->generation() == 0 && !due &&
-                                               group.classic->state() == ClassicGroupState::empty);
+  const bool is_unwritten =
+      group.consumer ? group.consumer->is_unwritten()
+                     : !group.classic || (group.classic->generation() == 0 && !due &&
+                                          group.classic->state() == ClassicGroupState::empty);
   const bool is_dead = group.classic && group.classic->state() == ClassicGroupState::dead;
   if ((is_unwritten || is_dead) && group.offsets.empty() && group.pending.empty()) {
     if (group.deadline != kNever) schedule_.erase({group.deadline, name});
     groups_.erase(name);
   }
+}
+
+// Nobody is in it.
+bool GroupMachine::is_empty(const Group& group) {
+  if (group.consumer) return group.consumer->empty();
+  return !group.classic || group.classic->state() == ClassicGroupState::empty;
+}
+
+bool GroupMachine::is_in_use(const Group& group, const std::string& topic) {
+  if (group.consumer) return group.consumer->is_subscribed_to(topic);
+  return group.classic && group.classic->is_subscribed_to(topic);
 }
 
 // --- members
@@ -80,6 +96,19 @@ void GroupMachine::join(const ClassicGroup::JoinContext& context,
     return;
   }
   Group& group = make(request.group_id, now);
+  if (group.consumer) {
+    if (!group.consumer->empty()) {
+      wire::JoinGroupResponse response;
+      response.error_code = code(ErrorCode::inconsistent_group_protocol);
+      response.member_id = request.member_id;
+      response.protocol_name = "";
+      output.replies.push_back({context.token, std::move(response)});
+      return;
+    }
+    group.consumer->remove(output);
+    group.consumer.reset();
+    group.classic.emplace(request.group_id, now);
+  }
   group.classic->join(context, request, limits_.classic, now, output);
   settle(request.group_id, group);
 }
@@ -127,6 +156,42 @@ void GroupMachine::leave(Token token, const wire::LeaveGroupRequest& request, bo
   settle(request.group_id, *group);
 }
 
+// The group's own configs come before the node's.
+ConsumerGroupLimits GroupMachine::consumer_limits(const std::string& group) const {
+  ConsumerGroupLimits limits = limits_.consumer;
+  if (const auto own = cluster_.group_config(group, "consumer.session.timeout.ms"))
+    limits.session_timeout_ms = *own;
+  if (const auto own = cluster_.group_config(group, "consumer.heartbeat.interval.ms"))
+    limits.heartbeat_interval_ms = *own;
+  return limits;
+}
+
+void GroupMachine::consumer_heartbeat(const ConsumerGroup::Context& context,
+                                      const wire::ConsumerGroupHeartbeatRequest& request, Now now,
+                                      Output& output) {
+  if (auto refusal = ConsumerGroup::check(request, context.version))
+    return ConsumerGroup::refuse(context.token, std::move(*refusal), output);
+  const std::string& name = request.group_id;
+  const auto refuse_group = [&](std::string message) {
+    ConsumerGroup::refuse(context.token,
+                          {.error = ErrorCode::group_id_not_found, .message = std::move(message)},
+                          output);
+  };
+  Group* group = find(name);
+  if (!group || !group->consumer) {
+    if (group && !is_empty(*group))
+      return refuse_group("Group " + name + " is not a consumer group.");
+    if (request.member_epoch < 0) return refuse_group("Group " + name + " not found.");
+    if (request.member_epoch > 0) return refuse_group("Consumer group " + name + " not found.");
+    group = &groups_[name];
+    if (group->classic && group->classic->generation() > 0) group->classic->remove(output);
+    group->classic.reset();
+    group->consumer.emplace(name);
+  }
+  group->consumer->heartbeat(context, request, consumer_limits(name), cluster_, now, output);
+  settle(name, *group);
+}
+
 // --- offsets
 
 void GroupMachine::apply(const OffsetRecord& record) {
@@ -144,7 +209,15 @@ void GroupMachine::commit(const CommitContext& context, const wire::OffsetCommit
                           Now now, Output& output) {
   const std::int32_t generation = request.generation_id_or_member_epoch;
   ErrorCode error = ErrorCode::none;
-  if (Group* group = find(request.group_id); group && group->classic) {
+  if (Group* group = find(request.group_id); group && group->consumer) {
+    PartitionSet partitions;
+    for (const auto& topic : request.topics) {
+      for (const auto& partition : topic.partitions)
+        partitions.push_back({context.topic_id(topic.name), partition.partition_index});
+    }
+    error = group->consumer->check_commit(request.member_id, generation, false, context.version,
+                                          partitions);
+  } else if (group && group->classic) {
     error = group->classic->check_commit(request.member_id, request.group_instance_id, generation,
                                          false, now);
   } else if (generation >= 0) {
@@ -192,24 +265,23 @@ void GroupMachine::delete_offsets(Token token, const wire::OffsetDeleteRequest& 
     return refuse<wire::OffsetDeleteResponse>(token, ErrorCode::invalid_group_id, output);
   wire::OffsetDeleteResponse response;
   Group* group = find(request.group_id);
-  const bool is_empty =
-      group && (!group->classic || group->classic->state() == ClassicGroupState::empty);
+  const bool has_nobody = group && is_empty(*group);
   if (!group || (group->classic && group->classic->state() == ClassicGroupState::dead)) {
     response.error_code = code(ErrorCode::group_id_not_found);
-  } else if (!is_empty && group->classic->protocol_type() != kConsumerProtocol) {
+  } else if (!has_nobody && group->classic &&
+             group->classic->protocol_type() != kConsumerProtocol) {
     response.error_code = code(ErrorCode::non_empty_group);
   } else {
     std::vector<OffsetRecord> records;
     for (const auto& topic : request.topics) {
       auto& topic_answer = response.topics.emplace_back();
       topic_answer.name = topic.name;
-      const bool is_in_use = !is_empty && group->classic->is_subscribed_to(topic.name);
+      const bool is_read = !has_nobody && is_in_use(*group, topic.name);
       for (const auto& partition : topic.partitions) {
         auto& answer = topic_answer.partitions.emplace_back();
         answer.partition_index = partition.partition_index;
-        answer.error_code =
-            code(is_in_use ? ErrorCode::group_subscribed_to_topic : ErrorCode::none);
-        if (!is_in_use && group->offsets.find(topic.name, partition.partition_index))
+        answer.error_code = code(is_read ? ErrorCode::group_subscribed_to_topic : ErrorCode::none);
+        if (!is_read && group->offsets.find(topic.name, partition.partition_index))
           records.push_back(
               {request.group_id, topic.name, partition.partition_index, std::nullopt});
       }
@@ -223,6 +295,7 @@ void GroupMachine::delete_offsets(Token token, const wire::OffsetDeleteRequest& 
 ErrorCode GroupMachine::delete_group(const std::string& name, Output& output) {
   Group* group = find(name);
   if (!group) return ErrorCode::group_id_not_found;
+  if (group->consumer && !group->consumer->empty()) return ErrorCode::non_empty_group;
   if (group->classic) {
     if (const ErrorCode error = group->classic->check_delete(); error != ErrorCode::none)
       return error;
@@ -230,6 +303,7 @@ ErrorCode GroupMachine::delete_group(const std::string& name, Output& output) {
   push(group->offsets.tombstones(name, [](const auto&, auto, const auto&) { return true; }),
        output);
   if (group->classic) group->classic->remove(output);
+  if (group->consumer) group->consumer->remove(output);
   if (group->deadline != kNever) schedule_.erase({group->deadline, name});
   groups_.erase(name);
   return ErrorCode::none;
@@ -240,6 +314,11 @@ wire::OffsetFetchResponse::OffsetFetchResponseGroup GroupMachine::fetch(
   wire::OffsetFetchResponse::OffsetFetchResponseGroup response;
   response.group_id = request.group_id;
   const Group* group = find(request.group_id);
+  if (group && group->consumer) {
+    response.error_code =
+        code(group->consumer->check_fetch(request.member_id, request.member_epoch));
+    if (response.error_code != 0) return response;
+  }
   const auto answer_for = [&](const std::string& topic, PartitionIndex index) {
     wire::OffsetFetchResponse::OffsetFetchResponsePartitions answer;
     answer.partition_index = index;
@@ -284,8 +363,21 @@ wire::DescribeGroupsResponse::DescribedGroup GroupMachine::describe(const std::s
   answer.group_state = kDeadState;
   if (version >= kDescribeNotFoundFrom) {
     answer.error_code = code(ErrorCode::group_id_not_found);
-    answer.error_message = "Group " + name + " not found.";
+    answer.error_message = group && group->consumer ? "Group " + name + " is not a classic group."
+                                                    : "Group " + name + " not found.";
   }
+  return answer;
+}
+
+wire::ConsumerGroupDescribeResponse::DescribedGroup GroupMachine::describe_consumer(
+    const std::string& name) const {
+  const Group* group = find(name);
+  if (group && group->consumer) return group->consumer->describe(cluster_);
+  wire::ConsumerGroupDescribeResponse::DescribedGroup answer;
+  answer.group_id = name;
+  answer.error_code = code(ErrorCode::group_id_not_found);
+  answer.error_message =
+      group ? "Group " + name + " is not a consumer group." : "Group " + name + " not found.";
   return answer;
 }
 
@@ -294,8 +386,13 @@ std::vector<wire::ListGroupsResponse::ListedGroup> GroupMachine::list() const {
   for (const auto& [name, group] : groups_) {
     auto& listed = all.emplace_back();
     listed.group_id = name;
-    listed.group_type = kClassicType;
-    listed.group_state = group.classic ? std::string(group.classic->state_name()) : "Empty";
+    listed.group_type = group.consumer ? kConsumerType : kClassicType;
+    listed.group_state = "Empty";
+    if (group.classic) listed.group_state = group.classic->state_name();
+    if (group.consumer) {
+      listed.group_state = group.consumer->state_name();
+      listed.protocol_type = kConsumerProtocol;
+    }
     if (group.classic) listed.protocol_type = group.classic->protocol_type().value_or("");
   }
   return all;
@@ -312,9 +409,14 @@ void GroupMachine::tick(Now now, Output& output) {
   while (!schedule_.empty() && schedule_.begin()->first <= now.monotonic_ms) {
     const std::string name = schedule_.begin()->second;
     Group* group = find(name);
-    OTTLA_CHECK(group != nullptr && group->classic);
-    group->classic->tick(now, limits_.classic, output);
-    OTTLA_CHECK(group->classic->deadline().value_or(kNever) > now.monotonic_ms);
+    OTTLA_CHECK(group != nullptr && (group->classic || group->consumer));
+    if (group->consumer) {
+      group->consumer->tick(now, output);
+    } else {
+      group->classic->tick(now, limits_.classic, output);
+    }
+    const auto due = group->consumer ? group->consumer->deadline() : group->classic->deadline();
+    OTTLA_CHECK(due.value_or(kNever) > now.monotonic_ms);
     settle(name, *group);
   }
   if (now.monotonic_ms >= next_expiry_ms_) {
@@ -329,39 +431,44 @@ void GroupMachine::expire_offsets(Now now, Output& output) {
   for (const std::string& name : names()) {
     Group& group = groups_.at(name);
     const bool had_members = group.classic && group.classic->protocol_type();
-    const bool is_empty = !group.classic || group.classic->state() == ClassicGroupState::empty;
+    const bool has_nobody = is_empty(group);
     const auto is_expired = [&](const std::string& topic, PartitionIndex partition,
                                 const wire::OffsetCommitValue& value) {
       if (group.pending.contains({topic, partition})) return false;
       TimestampMs since = value.commit_timestamp;
-      if (had_members && is_empty) {
+      if (had_members && has_nobody) {
         since = std::max(since, group.classic->empty_since_wall_ms());
-      } else if (!is_empty && (group.classic->state() != ClassicGroupState::stable ||
-                               group.classic->is_subscribed_to(topic))) {
-        return false;
+      } else if (!has_nobody) {
+        const bool is_moving = group.classic && group.classic->state() != ClassicGroupState::stable;
+        if (is_moving || is_in_use(group, topic)) return false;
       }
       if (value.expire_timestamp >= 0) return now.wall_ms >= value.expire_timestamp;
       return now.wall_ms - since >= limits_.offsets_retention_ms;
     };
     push(group.offsets.tombstones(name, is_expired), output);
-    if (is_empty && group.offsets.empty() && group.pending.empty() && group.classic &&
-        group.classic->generation() > 0 && !group.classic->deadline())
-      group.classic->remove(output);
+    if (has_nobody && group.offsets.empty() && group.pending.empty()) {
+      if (group.classic && group.classic->generation() > 0 && !group.classic->deadline())
+        group.classic->remove(output);
+      if (group.consumer) {
+        group.consumer->remove(output);
+        group.consumer.reset();
+      }
+    }
     settle(name, group);
   }
 }
 
-void GroupMachine::remove_gone_topics(const TopicIds& topic_ids,
-                                      const std::set<std::string>* changed, Output& output) {
+void GroupMachine::topics_changed(const std::set<std::string>* changed, Output& output) {
   const auto is_gone = [&](const std::string& topic, PartitionIndex,
                            const wire::OffsetCommitValue& value) {
     if (changed && !changed->contains(topic)) return false;
-    const auto id = topic_ids(topic);
+    const auto now = cluster_.find(topic);
     // Older writers leave the id out: then the name has to do.
-    return !id || (!value.topic_id.is_zero() && value.topic_id != *id);
+    return !now || (!value.topic_id.is_zero() && value.topic_id != now->id);
   };
   for (const std::string& name : names()) {
     Group& group = groups_.at(name);
+    if (group.consumer) group.consumer->topics_changed();
     push(group.offsets.tombstones(name, is_gone), output);
     settle(name, group);
   }
@@ -376,11 +483,42 @@ void GroupMachine::load(const GroupRecord& record, std::optional<ProducerId> pro
     ++groups_[offset->group].pending[{offset->topic, offset->partition}];
     return;
   }
-  const auto& classic = std::get<ClassicGroupRecord>(record);
-  if (classic.value) {
-    groups_[classic.group].classic = ClassicGroup::restore(classic.group, *classic.value, now);
-  } else if (Group* group = find(classic.group)) {
+  std::visit(
+      [&](const auto& each) {
+        using Record = std::decay_t<decltype(each)>;
+        if constexpr (std::is_same_v<Record, ClassicGroupRecord>) {
+          apply(each, now);
+        } else if constexpr (!std::is_same_v<Record, OffsetRecord>) {
+          apply_to_consumer(each);
+        }
+      },
+      record);
+}
+
+void GroupMachine::apply(const ClassicGroupRecord& record, Now now) {
+  if (record.value) {
+    Group& group = groups_[record.group];
+    group.consumer.reset();
+    group.classic = ClassicGroup::restore(record.group, *record.value, now);
+  } else if (Group* group = find(record.group)) {
     group->classic.reset();
+  }
+}
+
+// Only while loading: at run time the group applies its records itself.
+template <class Record>
+void GroupMachine::apply_to_consumer(const Record& record) {
+  Group* group = find(record.group);
+  if (!record.value && (!group || !group->consumer)) return;
+  if (!group) group = &groups_[record.group];
+  if (!group->consumer) {
+    group->classic.reset();
+    group->consumer.emplace(record.group);
+  }
+  if (std::is_same_v<Record, ConsumerGroupRecord> && !record.value) {
+    group->consumer.reset();
+  } else {
+    group->consumer->apply(record);
   }
 }
 
@@ -401,7 +539,11 @@ void GroupMachine::loaded(Now now) {
   next_expiry_ms_ = now.monotonic_ms + limits_.offsets_retention_check_ms;
   for (const std::string& name : names()) {
     Group& group = groups_.at(name);
-    if (!group.classic) group.classic.emplace(name, now);
+    if (group.consumer) {
+      group.consumer->loaded(consumer_limits(name), now);
+    } else if (!group.classic) {
+      group.classic.emplace(name, now);
+    }
     settle(name, group);
   }
 }

@@ -14,9 +14,12 @@
 #include <vector>
 
 #include "coordinator/classic_group.h"
+#include "coordinator/consumer_group.h"
 #include "coordinator/group_offsets.h"
 #include "coordinator/group_output.h"
 #include "wire/errors.h"
+#include "wire/messages/consumer_group_describe_response.h"
+#include "wire/messages/consumer_group_heartbeat_request.h"
 #include "wire/messages/describe_groups_response.h"
 #include "wire/messages/heartbeat_request.h"
 #include "wire/messages/join_group_request.h"
@@ -32,6 +35,7 @@ namespace ottla::coordinator {
 
 struct GroupLimits {
   ClassicGroupLimits classic;
+  ConsumerGroupLimits consumer;
   std::int32_t offset_metadata_bytes_max = 4096;               // offset.metadata.max.bytes
   std::int64_t offsets_retention_ms = 7ll * 24 * 3600 * 1000;  // offsets.retention.minutes
   std::int64_t offsets_retention_check_ms = 10 * 60 * 1000;    // ...check.interval.ms
@@ -39,7 +43,9 @@ struct GroupLimits {
 
 class GroupMachine {
  public:
-  explicit GroupMachine(const GroupLimits& limits) : limits_(limits) {}
+  // `cluster` outlives it.
+  GroupMachine(const GroupLimits& limits, const ClusterView& cluster)
+      : limits_(limits), cluster_(cluster) {}
 
   // --- requests; each pushes its reply to `output`, at once or in a later step
 
@@ -49,6 +55,10 @@ class GroupMachine {
   void heartbeat(Token token, const wire::HeartbeatRequest& request, Now now, Output& output);
   void leave(Token token, const wire::LeaveGroupRequest& request, bool is_batch, Now now,
              Output& output);
+
+  void consumer_heartbeat(const ConsumerGroup::Context& context,
+                          const wire::ConsumerGroupHeartbeatRequest& request, Now now,
+                          Output& output);
 
   // The topics of the request are known to be there, named, and with their ids.
   struct CommitContext {
@@ -68,6 +78,8 @@ class GroupMachine {
       const wire::OffsetFetchRequest::OffsetFetchRequestGroup& request, bool requires_stable) const;
   wire::DescribeGroupsResponse::DescribedGroup describe(const std::string& group,
                                                         std::int16_t version) const;
+  wire::ConsumerGroupDescribeResponse::DescribedGroup describe_consumer(
+      const std::string& group) const;
   std::vector<wire::ListGroupsResponse::ListedGroup> list() const;
 
   // --- time
@@ -77,12 +89,9 @@ class GroupMachine {
 
   // --- topics
 
-  // The id of the topic that has this name now; nullopt if there is none.
-  using TopicIds = std::function<std::optional<Uuid>(const std::string& topic)>;
-  // Offsets of topics that are not there any more, or were made again since, get tombstones.
-  // Only topics of `changed` are looked at, if it is given.
-  void remove_gone_topics(const TopicIds& topic_ids, const std::set<std::string>* changed,
-                          Output& output);
+  // Topics of these names have come, gone, or have more partitions; null: any may have. Offsets of
+  // those that are not there any more, or were made again since, get tombstones.
+  void topics_changed(const std::set<std::string>* names, Output& output);
 
   // --- loading
 
@@ -96,7 +105,9 @@ class GroupMachine {
 
  private:
   struct Group {
+    // One at most; neither while only offsets are known.
     std::optional<ClassicGroup> classic;
+    std::optional<ConsumerGroup> consumer;
     GroupOffsets offsets;
     // Offsets in transactions that are still open: how many of each partition.
     std::map<std::pair<std::string, PartitionIndex>, std::uint32_t> pending;
@@ -116,10 +127,17 @@ class GroupMachine {
   // After whatever changed the group: its place in the schedule; forgotten when nothing is left.
   void settle(const std::string& name, Group& group);
   void apply(const OffsetRecord& record);
+  template <class Record>
+  void apply_to_consumer(const Record& record);
+  void apply(const ClassicGroupRecord& record, Now now);
+  ConsumerGroupLimits consumer_limits(const std::string& group) const;
+  static bool is_empty(const Group& group);
+  static bool is_in_use(const Group& group, const std::string& topic);
   void push(std::vector<OffsetRecord> records, Output& output);
   void expire_offsets(Now now, Output& output);
 
   const GroupLimits limits_;
+  const ClusterView& cluster_;
   std::map<std::string, Group> groups_;
   std::set<std::pair<TimestampMs, std::string>> schedule_;
   std::map<ProducerId, std::vector<PendingOffset>> pending_;

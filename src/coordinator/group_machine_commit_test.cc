@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "coordinator/cluster_view_testing.h"
 #include "coordinator/group_machine.h"
 
 namespace ottla::coordinator {
@@ -115,7 +116,8 @@ class GroupMachineCommitTest : public ::testing::Test {
                      .offset_metadata_bytes_max = 10,
                      .offsets_retention_ms = kRetentionMs,
                      .offsets_retention_check_ms = kCheckMs};
-  GroupMachine machine{limits};
+  testing::TestTopics topics;
+  GroupMachine machine{limits, topics};
   Now now{.monotonic_ms = 1000, .wall_ms = 1'700'000'000'000};
 };
 
@@ -162,7 +164,7 @@ TEST_F(GroupMachineCommitTest, ARefusedCommitMakesNoGroup) {
 
 TEST_F(GroupMachineCommitTest, OffsetsExpireToTheMillisecond) {
   limits.offsets_retention_check_ms = 1;
-  GroupMachine exact(limits);
+  GroupMachine exact(limits, topics);
   exact.load(
       [&] {
         auto record = offset_of("g", 1);

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "coordinator/cluster_view_testing.h"
+
 namespace ottla::coordinator {
 namespace {
 
@@ -99,7 +101,8 @@ class GroupMachineTest : public ::testing::Test {
   }
 
   GroupLimits limits{.classic = {.initial_rebalance_delay_ms = 0}, .offset_metadata_bytes_max = 10};
-  GroupMachine machine{limits};
+  testing::TestTopics topics;
+  GroupMachine machine{limits, topics};
   Now now{.monotonic_ms = 1000, .wall_ms = 1'700'000'000'000};
   std::int32_t generation = -1;
 };
@@ -253,15 +256,13 @@ TEST_F(GroupMachineTest, ATopicTakesItsOffsets) {
   machine.load(by_name, {}, now);
   by_name.topic = "gone";
   machine.load(by_name, {}, now);
-  const auto ids = [](const std::string& topic) -> std::optional<Uuid> {
-    if (topic == "gone") return std::nullopt;
-    return topic == "kept" ? kTopicId : Uuid{9, 9};
-  };
+  topics.put("kept", {kTopicId, 4});
+  topics.put("remade", {Uuid{9, 9}, 4});
   Output output;
   const std::set<std::string> changed = {"kept", "another"};
-  machine.remove_gone_topics(ids, &changed, output);
+  machine.topics_changed(&changed, output);
   EXPECT_THAT(output.records, IsEmpty());
-  machine.remove_gone_topics(ids, nullptr, output);
+  machine.topics_changed(nullptr, output);
   EXPECT_THAT(output.records, SizeIs(3));
   EXPECT_EQ(fetch("g", false, "gone").committed_offset, -1);
   EXPECT_EQ(fetch("g", false, "remade").committed_offset, -1);
@@ -271,7 +272,7 @@ TEST_F(GroupMachineTest, ATopicTakesItsOffsets) {
 }
 
 TEST_F(GroupMachineTest, WhatALogSaysIsLoaded) {
-  GroupMachine loaded(limits);
+  GroupMachine loaded(limits, topics);
   const std::string member = join("g");
   auto request = commit_of("g", 5);
   request.member_id = member;

@@ -9,6 +9,13 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "wire/messages/consumer_group_current_member_assignment_value.h"
+#include "wire/messages/consumer_group_heartbeat_response.h"
+#include "wire/messages/consumer_group_member_metadata_value.h"
+#include "wire/messages/consumer_group_metadata_value.h"
+#include "wire/messages/consumer_group_regular_expression_value.h"
+#include "wire/messages/consumer_group_target_assignment_member_value.h"
+#include "wire/messages/consumer_group_target_assignment_metadata_value.h"
 #include "wire/messages/group_metadata_value.h"
 #include "wire/messages/heartbeat_response.h"
 #include "wire/messages/join_group_response.h"
@@ -20,12 +27,19 @@
 
 namespace ottla::coordinator {
 
+// Waits are measured by the first clock, records are stamped by the second.
+struct Now {
+  TimestampMs monotonic_ms = 0;
+  TimestampMs wall_ms = 0;
+};
+
 // Names a request from its arrival until it is answered, which may be much later (JoinGroup).
 using Token = std::uint64_t;
 
 using ReplyBody =
     std::variant<wire::JoinGroupResponse, wire::SyncGroupResponse, wire::HeartbeatResponse,
-                 wire::LeaveGroupResponse, wire::OffsetCommitResponse, wire::OffsetDeleteResponse>;
+                 wire::LeaveGroupResponse, wire::ConsumerGroupHeartbeatResponse,
+                 wire::OffsetCommitResponse, wire::OffsetDeleteResponse>;
 
 struct Reply {
   Token token = 0;
@@ -43,7 +57,38 @@ struct ClassicGroupRecord {
   std::string group;
   std::optional<wire::GroupMetadataValue> value;
 };
-using GroupRecord = std::variant<OffsetRecord, ClassicGroupRecord>;
+// The six kinds of a consumer group (KIP-848).
+struct ConsumerGroupRecord {
+  std::string group;
+  std::optional<wire::ConsumerGroupMetadataValue> value;
+};
+struct ConsumerMemberRecord {
+  std::string group;
+  std::string member;
+  std::optional<wire::ConsumerGroupMemberMetadataValue> value;
+};
+struct TargetEpochRecord {
+  std::string group;
+  std::optional<wire::ConsumerGroupTargetAssignmentMetadataValue> value;
+};
+struct TargetAssignmentRecord {
+  std::string group;
+  std::string member;
+  std::optional<wire::ConsumerGroupTargetAssignmentMemberValue> value;
+};
+struct CurrentAssignmentRecord {
+  std::string group;
+  std::string member;
+  std::optional<wire::ConsumerGroupCurrentMemberAssignmentValue> value;
+};
+struct RegularExpressionRecord {
+  std::string group;
+  std::string expression;
+  std::optional<wire::ConsumerGroupRegularExpressionValue> value;
+};
+using GroupRecord = std::variant<OffsetRecord, ClassicGroupRecord, ConsumerGroupRecord,
+                                 ConsumerMemberRecord, TargetEpochRecord, TargetAssignmentRecord,
+                                 CurrentAssignmentRecord, RegularExpressionRecord>;
 
 struct Output {
   std::vector<GroupRecord> records;

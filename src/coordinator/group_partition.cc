@@ -48,7 +48,7 @@ GroupPartition::GroupPartition(io::Env& env, std::shared_ptr<storage::PartitionL
       log_(std::move(log)),
       leader_epoch_(leader_epoch),
       host_(std::move(host)),
-      machine_(limits),
+      machine_(limits, *host_.cluster),
       changed_(env.executor),
       tasks_(env.executor) {}
 
@@ -67,7 +67,7 @@ io::Task<void> GroupPartition::run() {
   if (state_ == State::loading) {
     state_ = State::active;
     machine_.loaded(now());
-    remove_gone_topics(nullptr);  // those that went while nobody was there
+    look_at_topics(nullptr);  // some may have gone while nobody was there
     if (skipped_records_ > 0) {
       env_.logger.warning("{}-{}: {} records are of kinds that this version does not serve",
                           log_->name().topic, log_->name().partition, skipped_records_);
@@ -136,12 +136,12 @@ io::Task<GroupPartition::Answer> GroupPartition::ask(Step step) {
 }
 
 void GroupPartition::topics_changed(const std::set<std::string>& names) {
-  if (state_ == State::active) remove_gone_topics(&names);  // else when all is loaded
+  if (state_ == State::active) look_at_topics(&names);  // else when all is loaded
 }
 
-void GroupPartition::remove_gone_topics(const std::set<std::string>* changed) {
+void GroupPartition::look_at_topics(const std::set<std::string>* changed) {
   Output output;
-  machine_.remove_gone_topics(host_.topic_ids, changed, output);
+  machine_.topics_changed(changed, output);
   take(std::move(output));
 }
 

@@ -34,7 +34,7 @@ class GroupPartition : public std::enable_shared_from_this<GroupPartition> {
   struct Host {
     // Until an append may find room again, or the deadline.
     std::function<io::Task<bool>(io::Instant deadline)> wait_for_room;
-    GroupMachine::TopicIds topic_ids;  // of the shard's image
+    const ClusterView* cluster = nullptr;  // of the shard's image; outlives the partition
   };
 
   GroupPartition(io::Env& env, std::shared_ptr<storage::PartitionLog> log, LeaderEpoch leader_epoch,
@@ -71,7 +71,7 @@ class GroupPartition : public std::enable_shared_from_this<GroupPartition> {
     co_return std::move(result);
   }
 
-  // Topics of these names have come or gone: those that are gone take their offsets with them.
+  // Topics of these names have come, gone, or have more partitions.
   void topics_changed(const std::set<std::string>& names);
 
  private:
@@ -89,7 +89,7 @@ class GroupPartition : public std::enable_shared_from_this<GroupPartition> {
   wire::ErrorCode refusal() const;
   Now now() const;
   void take(Output output);
-  void remove_gone_topics(const std::set<std::string>* changed);
+  void look_at_topics(const std::set<std::string>* changed);
   void enter(std::vector<GroupRecord> entry);
   io::Task<wire::ErrorCode> written_so_far();
   void answer(Reply reply);

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "coordinator/cluster_view_testing.h"
 #include "coordinator/coordinator_key.h"
 #include "coordinator/group_partition.h"
 #include "storage/store_test_support.h"
@@ -115,6 +116,7 @@ class GroupPartitionTest : public storage::testing::OneNodeTest {
   }
 
   std::optional<Uuid> topic_id_ = kTopic;  // of the topic that is there
+  const OneTopic topics_{topic_id_};
 
  private:
   io::Task<int> serve(io::Env& env, Body body) {
@@ -128,7 +130,7 @@ class GroupPartitionTest : public storage::testing::OneNodeTest {
     const auto store = opened->store;
     const GroupPartition::Host host{
         .wait_for_room = [store](io::Instant) { return wait_for_room(store); },
-        .topic_ids = [this](const std::string&) { return topic_id_; }};
+        .cluster = &topics_};
     auto partition = std::make_shared<GroupPartition>(env, *log, 0, GroupLimits{}, host);
     tasks.spawn(partition->run());
     Serving serving{env, tasks, *opened, *log, host, partition};

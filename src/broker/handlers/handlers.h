@@ -31,6 +31,8 @@ void handle_create_partitions(RequestContext context);
 void handle_delete_groups(RequestContext context);
 void handle_incremental_alter_configs(RequestContext context);
 void handle_offset_delete(RequestContext context);
+void handle_consumer_group_heartbeat(RequestContext context);
+void handle_consumer_group_describe(RequestContext context);
 void handle_describe_cluster(RequestContext context);
 void handle_describe_producers(RequestContext context);
 void handle_describe_topic_partitions(RequestContext context);
