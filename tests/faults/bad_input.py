@@ -8,13 +8,14 @@ import random
 import struct
 import time
 
-from harness import records, wire
+from harness import heartbeat, records, wire
 from harness.target import make_topic
 
 CLOSE_SECONDS_MAX = 10
 LINES_MAX = 10  # in 10 s, of a shard: src/rpc/client_log.h
 # FindCoordinator is not among them: it makes __consumer_offsets.
 APIS_THAT_CHANGE_NOTHING = (1, 2, 3, 9, 12, 14, 15, 16, 18, 23, 32, 60, 75)
+CONSUMER_GROUP_HEARTBEAT, CONSUMER_GROUP_DESCRIBE = 68, 69
 
 
 def header(api_key, version, correlation_id=7, client_id=b"bad"):
@@ -319,6 +320,12 @@ def good_request(key, version):
             cursor=None,
         ),
     }
+    if key == CONSUMER_GROUP_HEARTBEAT:
+        fields = {"group": "group", "member": "nobody", "topics": ["log"], "owned": {}}
+        return heartbeat.request(5, version, rebalance_timeout_ms=1000, **fields)
+    if key == CONSUMER_GROUP_DESCRIBE:
+        header = struct.pack(">hhih3sB", key, version, 5, 3, b"bad", 0)
+        return header + heartbeat.array(["group"], heartbeat.text) + struct.pack(">BB", 0, 0)
     request = requests[key]
     request.API_VERSION = version
     try:

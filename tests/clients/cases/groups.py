@@ -85,6 +85,7 @@ def confluent(server, group, **options):
         "log_level": 0,
     }
     settings.update({key.replace("_", "."): value for key, value in options.items()})
+    settings = {key: value for key, value in settings.items() if value is not None}
     return contextlib.closing(Consumer(settings))
 
 

@@ -44,6 +44,8 @@ def case_ranges(target):
         47: (0, 0),
         60: (0, 2),
         61: (0, 0),
+        68: (0, 1),
+        69: (0, 1),
         75: (0, 0),
     }
     for version in range(0, 5):
