@@ -180,7 +180,7 @@ class HostileRequestsTest : public NodeTest, public ::testing::WithParamInterfac
   }
   void SetUp() override {
     NodeTest::SetUp();
-    make_topic("kept");
+    make_topic("kept", 2, {{"retention.ms", "-1"}});  // its records are of 1970
     produce(produce_request("kept", 0));
     log_id_ = make_topic("log");
     produce(produce_request("log", 0));

@@ -9,6 +9,8 @@
 namespace ottla::broker {
 namespace {
 
+constexpr std::int64_t kRetentionMs = 7ll * 24 * 3600 * 1000;
+
 struct Lookup {
   const metadata::TopicConfigLayers layers;
 
@@ -43,6 +45,19 @@ TopicSettings resolve_topic_settings(const metadata::ConfigsImage& configs,
                 settings.log.index_interval_bytes);
   lookup.number("producer.id.expiration.ms", "producer.id.expiration.ms",
                 settings.log.producer_id_expiration_ms);
+  settings.log.retention_ms = kRetentionMs;
+  lookup.number("retention.ms", "log.retention.ms", settings.log.retention_ms);
+  lookup.number("retention.bytes", "log.retention.bytes", settings.log.retention_bytes);
+  lookup.number("file.delete.delay.ms", "log.segment.delete.delay.ms",
+                settings.log.file_delete_delay_ms);
+  lookup.number("min.cleanable.dirty.ratio", "log.cleaner.min.cleanable.ratio",
+                settings.log.min_cleanable_dirty_ratio);
+  lookup.number("min.compaction.lag.ms", "log.cleaner.min.compaction.lag.ms",
+                settings.log.min_compaction_lag_ms);
+  lookup.number("max.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms",
+                settings.log.max_compaction_lag_ms);
+  lookup.number("delete.retention.ms", "log.cleaner.delete.retention.ms",
+                settings.log.delete_retention_ms);
   lookup.number("min.insync.replicas", "min.insync.replicas", settings.min_insync_replicas);
 
   wire::ValidationSettings& validation = settings.validation;

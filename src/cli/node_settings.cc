@@ -35,6 +35,8 @@ class Resolver {
     node.heartbeat_interval_ms = number<std::int64_t>("broker.heartbeat.interval.ms");
     node.session_timeout_ms = number<std::int64_t>("broker.session.timeout.ms");
     node.store.scrub_bytes_per_second = number<std::uint64_t>("ottla.scrub.bytes.per.second");
+    node.store.retention_check_interval_ms =
+        number<std::int64_t>("log.retention.check.interval.ms");
     node.store.scrub_interval_ms = number<std::int64_t>("ottla.scrub.interval.ms");
     node.groups.classic.initial_rebalance_delay_ms =
         number<std::int32_t>("group.initial.rebalance.delay.ms");

@@ -50,6 +50,15 @@ struct LogConfig {
   // cleanup.policy; neither: records stay for ever.
   bool is_deleted_when_old = true;
   bool is_compacted = false;
+  // Where nobody says otherwise (the metadata log), nothing goes.
+  std::int64_t retention_ms = -1;
+  std::int64_t retention_bytes = -1;
+  std::int64_t file_delete_delay_ms = 60'000;
+  // Of compacted ones.
+  double min_cleanable_dirty_ratio = 0.5;
+  std::int64_t min_compaction_lag_ms = 0;
+  std::int64_t max_compaction_lag_ms = std::numeric_limits<std::int64_t>::max();
+  std::int64_t delete_retention_ms = 24ll * 3600 * 1000;
 };
 
 struct AppendOptions {

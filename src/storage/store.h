@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,6 +45,12 @@ struct StoreLimits {
   // Of sealed segments, by the background scrub of all shards together; 0: there is none.
   std::uint64_t scrub_bytes_per_second = 4ull << 20;
   std::int64_t scrub_interval_ms = 7ll * 24 * 3600 * 1000;  // each segment is read at most so often
+  std::int64_t retention_check_interval_ms = 300'000;
+  // Compaction. The map of keys is made for a pass and given back after it.
+  bool compacts = true;
+  std::int64_t compaction_backoff_ms = 15'000;  // between looks for something to do
+  std::uint64_t compaction_map_bytes = 128ull << 20;
+  std::uint64_t compaction_bytes_per_second = std::numeric_limits<std::uint64_t>::max();
 };
 
 // A partition as recovery found it; see recovery.h. Plain data, so that it may travel to the shard.
@@ -67,6 +74,9 @@ struct StoreStatistics {
   std::size_t partitions = 0;
   std::uint64_t scrubbed_segments = 0;
   std::uint64_t scrubbed_bytes = 0;
+  std::uint64_t removed_segments = 0;  // below log starts
+  std::uint64_t compactions = 0;       // of a log
+  std::uint64_t compacted_bytes = 0;   // read by them
   std::uint64_t scrub_damages = 0;  // ranges of offsets, index files, segments that can't be read
 };
 

@@ -332,7 +332,8 @@ io::Task<int> recompute(io::Env& env) {
     for (const io::DirectoryEntry& entry : *files) {
       EXPECT_FALSE(would_stop_kafka(entry.name)) << path << "/" << entry.name;
       const auto name = parse_segment_file_name(entry.name);
-      if (!name || name->file != SegmentFile::log) continue;
+      if (!name || name->file != SegmentFile::log || name->state != SegmentFileState::live)
+        continue;
       auto file = co_await env.disk.open(path + "/" + entry.name, {});
       REQUIRE_OK(file);
       if (std::exchange(is_first, false)) producers.clear(name->offset);

@@ -103,6 +103,7 @@ StoredLog::StoredLog(ShardStore& store, LoadedPartition loaded, const LogConfig&
     segment->readable_bytes = segment->segment.size_bytes();
     segment->is_on_disk = true;
     segment->scrub_at = store_.first_scrub(loaded.names_are_durable);
+    segment->written_at = store_.env().clock.wall_ms();
     segments_.push_back(std::move(segment));
   }
   if (!loaded.names_are_durable) {
@@ -233,10 +234,11 @@ LogResult<AppendResult> StoredLog::append(ByteView batch, const wire::BatchHeade
   }
   store_.journal().seal(place, self, marks_, end_);
 
+  const TimestampMs now = store_.env().clock.wall_ms();
   stored.segment.append(placed);
+  stored.written_at = now;
   if (epochs_.assign(placed.leader_epoch, placed.base_offset)) epochs_are_dirty_ = true;
-  const auto applied =
-      apply_batch(producers_, wire::Batch{placed, place.body}, store_.env().clock.wall_ms());
+  const auto applied = apply_batch(producers_, wire::Batch{placed, place.body}, now);
   if (applied && *applied && (*applied)->is_aborted) {
     active().segment.append_aborted((*applied)->to_aborted());
   }
@@ -402,6 +404,7 @@ io::Task<LogResult<Offset>> StoredLog::delete_records(Offset offset) {
   }
   if (offset <= log_start_) co_return log_start_;
   while (!store_.has_room(creation_bytes())) {
+    if (store_.is_closing()) co_return std::unexpected(LogError::no_room);
     co_await store_.wait_for_room();
     if (is_gone()) co_return std::unexpected(gone());
   }

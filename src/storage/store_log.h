@@ -52,6 +52,8 @@ struct StoredSegment {
   SavedIndexes saved_indexes;      // while it is active
   io::Instant scrub_at;            // not before
   std::uint32_t seals = 0;         // how often it was made whole: it may be cut and go on
+  bool is_leaving = false;      // its names are going: what fails to open there is no fault
+  TimestampMs written_at = -1;  // our clock at the last append in this life, or at the start
 };
 
 class StoredLog final : public PartitionLog {
@@ -133,8 +135,14 @@ class StoredLog final : public PartitionLog {
   io::Task<io::Result<>> close_clean();
   // Cuts segments and what is derived from them, and takes the state in memory from what is left.
   io::Task<io::Result<>> cut_files(Offset end);
-  // Removes segments that lie wholly below the log start.
-  io::Task<io::Result<>> remove_old_segments();
+  // Takes segments that lie wholly below the log start away: renames them to `.deleted`, durably.
+  // The names are put into `renamed`; who called removes them later.
+  io::Task<io::Result<>> remove_old_segments(std::vector<std::string>& renamed);
+
+  // Moves the log start up to where retention lets segments stay, if there is anything to move.
+  // REQUIRES: not the file lock.
+  io::Task<LogResult<>> apply_retention(TimestampMs now);
+  const LogConfig& config() const { return config_; }
 
   // Lets go of batches in memory that end at or before `end` and are readable in files.
   void drop_tail(Offset end);
@@ -157,6 +165,8 @@ class StoredLog final : public PartitionLog {
     bool is_loaded = false;  // stands in a journal's memory
   };
 
+  bool has_old_segments() const;
+  io::Task<io::Result<>> rename_to_deleted(Offset base, std::vector<std::string>& renamed);
   LogResult<AppendResult> refuse(const ProducerCheck& check) const;
   void complain(Offset base, std::string_view cause);
   void roll_if_full(const wire::BatchHeader& batch);

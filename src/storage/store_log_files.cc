@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "storage/atomic_file.h"
 #include "storage/log_directory.h"
+#include "storage/retention.h"
 #include "storage/segment_files.h"
 #include "storage/segment_name.h"
 #include "storage/segment_recovery.h"
@@ -368,29 +369,88 @@ io::Task<io::Result<>> StoredLog::close_clean() {
   co_return io::Result<>();
 }
 
-io::Task<io::Result<>> StoredLog::remove_old_segments() {
+// The log first: what is left beside it without it is nobody's.
+io::Task<io::Result<>> StoredLog::rename_to_deleted(Offset base,
+                                                    std::vector<std::string>& renamed) {
   io::Disk& disk = store_.env().disk;
-  bool any = false;
-  while (!is_gone() && segments_.size() > 1 && segments_.front()->is_on_disk &&
-         segments_[1]->segment.base_offset() <= log_start_) {
-    const std::shared_ptr<StoredSegment> stored = segments_.front();
+  for (const SegmentFile file : {SegmentFile::log, SegmentFile::offset_index,
+                                 SegmentFile::time_index, SegmentFile::transaction_index}) {
+    std::string to = directory_ + "/" + segment_file_name(base, file, SegmentFileState::deleted);
+    auto moved = co_await disk.rename(directory_ + "/" + segment_file_name(base, file), to);
+    if (moved) {
+      renamed.push_back(std::move(to));
+    } else if (moved.error().kind != io::ErrorKind::not_found) {
+      co_return moved;
+    }
+  }
+  auto removed =
+      co_await disk.remove(directory_ + "/" + segment_file_name(base, SegmentFile::sums));
+  if (!removed && removed.error().kind != io::ErrorKind::not_found) co_return removed;
+  co_return io::Result<>();
+}
+
+bool StoredLog::has_old_segments() const {
+  return segments_.size() > 1 && segments_[1]->segment.base_offset() <= log_start_;
+}
+
+io::Task<io::Result<>> StoredLog::remove_old_segments(std::vector<std::string>& renamed) {
+  io::Disk& disk = store_.env().disk;
+  if (is_gone() || !has_old_segments()) co_return io::Result<>();
+  if (!segments_.front()->is_on_disk) {
+    auto settled = co_await settle();  // seals it
+    if (!settled) co_return settled;
+  }
+  std::size_t count = 0;
+  while (!is_gone() && count + 1 < segments_.size() && segments_[count]->is_on_disk &&
+         segments_[count + 1]->segment.base_offset() <= log_start_) {
+    const std::shared_ptr<StoredSegment> stored = segments_[count++];
     const Offset base = stored->segment.base_offset();
-    segments_.erase(segments_.begin());
-    store_.index_cache().erase(id_, base);
-    // The log first: what is left beside it without it is nobody's.
-    auto removed = co_await disk.remove(log_path(directory_, base));
-    if (!removed && removed.error().kind != io::ErrorKind::not_found) co_return removed;
-    auto derived = co_await remove_derived_files(disk, directory_, base);
-    if (!derived) co_return derived;
+    stored->is_leaving = true;
+    auto moved = co_await rename_to_deleted(base, renamed);
+    if (!moved) co_return moved;
     if (base > 0) {
       for (const SegmentFile file : {SegmentFile::snapshot, SegmentFile::snapshot_side}) {
         (void)co_await disk.remove(directory_ + "/" + segment_file_name(base, file));
       }
     }
-    any = true;
   }
-  if (!any) co_return io::Result<>();
-  co_return co_await disk.sync_directory(directory_);
+  if (count == 0 || is_gone()) co_return io::Result<>();
+  // Not before that is durable: the checkpoint leaves out a start that is the first segment's base.
+  auto synced = co_await disk.sync_directory(directory_);
+  if (!synced) co_return synced;
+  for (std::size_t i = 0; i < count; ++i) {
+    store_.index_cache().erase(id_, segments_[i]->segment.base_offset());
+  }
+  segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(count));
+  store_.counters().removed_segments += count;
+  co_return io::Result<>();
+}
+
+io::Task<LogResult<>> StoredLog::apply_retention(TimestampMs now) {
+  const auto alive = std::static_pointer_cast<StoredLog>(shared_from_this());
+  if (is_gone() || is_truncating_) co_return LogResult<>();
+  std::vector<SegmentAge> ages;
+  ages.reserve(segments_.size());
+  for (std::size_t at = 0; at < segments_.size(); ++at) {
+    const Segment& segment = segments_[at]->segment;
+    const bool is_active = at + 1 == segments_.size();
+    ages.push_back(
+        {is_active ? end_ : segments_[at + 1]->segment.base_offset(), segment.size_bytes(),
+         segment.max_timestamp() >= 0 ? segment.max_timestamp() : segments_[at]->written_at});
+  }
+  const RetentionRules rules{config_.is_deleted_when_old ? config_.retention_ms : -1,
+                             config_.is_deleted_when_old ? config_.retention_bytes : -1};
+  const std::size_t count = count_expired(ages, rules, high_watermark_, now);
+  if (count > 0 && ages[count - 1].end_offset > log_start_) {
+    if (count == segments_.size()) roll();
+    store_.env().logger.info("{}: retention removes {} segments, up to offset {}", directory_,
+                             count, ages[count - 1].end_offset - 1);
+    auto moved = co_await delete_records(ages[count - 1].end_offset);
+    if (!moved) co_return std::unexpected(moved.error());
+  } else if (has_old_segments()) {
+    store_.want_cleanup(alive);
+  }
+  co_return LogResult<>();
 }
 
 io::Task<io::Result<>> StoredLog::cut_files(Offset end) {

@@ -196,6 +196,7 @@ io::Task<LogResult<ReadResult>> StoredLog::read_file(std::shared_ptr<StoredSegme
   auto reader = co_await store_.reader_of(stored, log_path(directory_, base));
   if (!reader) {
     if (is_gone()) co_return std::unexpected(gone());
+    if (stored->is_leaving) co_return result;  // look again
     complain(base, reader.error().message);
     co_return std::unexpected(LogError::unreadable);
   }
@@ -326,6 +327,7 @@ io::Task<LogResult<TimestampFound>> StoredLog::find_timestamp(TimestampMs timest
     }
     if (stored->readable_bytes > 0) {
       auto reader = co_await store_.reader_of(stored, log_path(directory_, segment.base_offset()));
+      if (!reader && stored->is_leaving && !is_gone()) continue;  // it lay below the log start
       if (!reader) co_return std::unexpected(is_gone() ? gone() : LogError::corrupt);
       std::shared_ptr<const SegmentIndexes> held;
       if (segment.has_indexes()) {

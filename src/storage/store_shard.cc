@@ -8,6 +8,7 @@
 #include "storage/atomic_file.h"
 #include "storage/log_directory.h"
 #include "storage/segment_name.h"
+#include "storage/store_retention.h"
 #include "storage/store_scrub.h"
 
 namespace ottla::storage {
@@ -68,7 +69,10 @@ ShardStore::~ShardStore() = default;
 
 io::Task<io::Result<>> ShardStore::start(std::uint64_t journal_sequence) {
   auto opened = co_await journal_.open(journal_sequence);
-  if (opened) tasks_.spawn(scrub_in_background(*this));
+  if (opened) {
+    tasks_.spawn(scrub_in_background(*this));
+    tasks_.spawn(retain_in_background(*this));
+  }
   co_return opened;
 }
 
@@ -518,10 +522,23 @@ void ShardStore::want_cleanup(std::shared_ptr<StoredLog> log) {
 }
 
 io::Task<> ShardStore::clean_up(std::shared_ptr<StoredLog> log) {
+  std::vector<std::string> renamed;
   co_await file_lock_.acquire();
-  auto removed = co_await log->remove_old_segments();
+  auto removed = co_await log->remove_old_segments(renamed);
   file_lock_.release();
   if (!removed) fence(std::move(removed.error()));
+  remove_later(std::move(renamed), log->config().file_delete_delay_ms);
+}
+
+void ShardStore::remove_later(std::vector<std::string> paths, std::int64_t delay_ms) {
+  if (!paths.empty() && !is_closing_) tasks_.spawn(remove_after(std::move(paths), delay_ms));
+}
+
+// What a stop or a fault leaves there, the next start removes.
+io::Task<> ShardStore::remove_after(std::vector<std::string> paths, std::int64_t delay_ms) {
+  const io::Instant due = env_.clock.now() + std::chrono::milliseconds(delay_ms);
+  if (co_await closing_.wait_until(env_.clock, due)) co_return;
+  for (std::string& path : paths) (void)co_await env_.disk.remove(std::move(path));
 }
 
 // --- the whole store

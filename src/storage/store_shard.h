@@ -7,6 +7,7 @@
 //   used
 //               again
 //   settling    what was left lying for drain_after_ms goes to the segments as well
+//   retaining   segments that are too old or too many go (store_retention.h)
 //   scrubbing   sealed segments are compared with their sums (store_scrub.h)
 // One thing at a time touches files: the file lock.
 #pragma once
@@ -125,7 +126,10 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
                                                             std::string path);
   io::Task<io::Result<>> sync_root();
   void note_root_change() { root_is_dirty_ = true; }
+  // Segments below the log's start go.
   void want_cleanup(std::shared_ptr<StoredLog> log);
+  // Files that nobody opens any more, after file.delete.delay.ms.
+  void remove_later(std::vector<std::string> paths, std::int64_t delay_ms);
 
  private:
   void on_flushed(std::vector<Touched>& group);
@@ -147,6 +151,7 @@ class ShardStore final : public Store, public std::enable_shared_from_this<Shard
   io::Task<io::Result<std::shared_ptr<StoredLog>>> create_one(NewPartition wanted);
   io::Task<> remove_directory(std::string path);
   io::Task<> clean_up(std::shared_ptr<StoredLog> log);
+  io::Task<> remove_after(std::vector<std::string> paths, std::int64_t delay_ms);
   using LogWork = io::Task<io::Result<>> (StoredLog::*)();
   io::Task<> log_worker(LogWork work, std::vector<std::shared_ptr<StoredLog>>& logs,
                         std::size_t& next, std::optional<io::Error>& error);

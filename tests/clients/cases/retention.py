@@ -1,4 +1,5 @@
-"""What goes from a log, and when: DeleteRecords, by Kafka's tool and on the wire."""
+"""What goes from a log, and when: DeleteRecords, by Kafka's tool and on the wire; retention by time
+and by size."""
 
 import json
 import time
@@ -7,7 +8,10 @@ from harness import records, wire
 from harness.server import Kafka, copy_of
 from harness.target import PROJECT, await_leaders, make_topic, output_of
 
-QUICK = []
+QUICK = ["log.retention.check.interval.ms=200"]
+MIB = 1 << 20  # the smallest segment.bytes that Kafka 4 takes
+HOUR_MS = 3_600_000
+SETTLED_SECONDS_MAX = 30
 
 
 def run(target, group, report):
@@ -16,7 +20,7 @@ def run(target, group, report):
 
     def server():
         if not own:
-            more = ["offsets.topic.replication.factor=1"] if target.kind == "kafka" else []
+            more = ["log.initial.task.delay.ms=200"] if target.kind == "kafka" else []
             own.append(target.new_server(settings=QUICK + more))
             own[0].start()
         return own[0]
@@ -125,6 +129,57 @@ def case_deleted_stays_deleted_after_a_kill(_server, target):
     await_leaders(server.bootstrap, topic)
     assert start_of(server, topic) == 5
     server.stop()
+
+
+def await_start(server, topic, wanted):
+    deadline = time.monotonic() + SETTLED_SECONDS_MAX
+    while (found := start_of(server, topic)) < wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)  # and stays there
+    assert start_of(server, topic) == wanted, (found, start_of(server, topic))
+
+
+def case_by_time(server, target):
+    """Each batch is a segment; the young ones stay, and one from the future keeps all behind it."""
+    now = int(time.time() * 1000)
+    old = now - 2 * HOUR_MS
+    settings = {"segment_bytes": MIB, "retention_ms": HOUR_MS, "file_delete_delay_ms": 500}
+    topic = new_topic(server, target, "old", **settings)
+    big = b"x" * 600_000
+    fill(server, topic, [big] * 6, times=[old] * 4 + [now] * 2)
+    pinned = new_topic(server, target, "pinned", **settings)
+    fill(server, pinned, [big] * 4, times=[old, now + HOUR_MS // 2, old, old])
+    whole = new_topic(server, target, "whole", **settings)
+    fill(server, whole, [big] * 3, times=[old] * 3)
+    await_start(server, topic, 4)
+    await_start(server, pinned, 1)
+    await_start(server, whole, 3)
+    assert wire.list_offset(server.bootstrap, whole, 0, wire.LATEST).offset == 3
+    part = wire.fetch(server.bootstrap, topic, 0, 3)
+    assert part.error_code == wire.OFFSET_OUT_OF_RANGE, part
+    part = wire.fetch(server.bootstrap, topic, 0, 4, max_bytes=2 * MIB)
+    assert [one.base_offset for one in records.read_batches(bytes(part.records))][:1] == [4]
+    fill(server, whole, [b"and on"])
+    assert wire.list_offset(server.bootstrap, whole, 0, wire.LATEST).offset == 4
+    folder = server.log_dir / f"{topic}-0"
+    deadline = time.monotonic() + SETTLED_SECONDS_MAX
+    while left := [path.name for path in folder.iterdir() if path.name.endswith(".deleted")]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+    assert len(list(folder.glob("*.log"))) == 2, sorted(folder.iterdir())
+
+
+def case_by_size(server, target):
+    topic = new_topic(server, target, "large", segment_bytes=MIB, retention_bytes=1_300_000)
+    fill(server, topic, [b"x" * 600_000] * 6)
+    await_start(server, topic, 3)
+
+
+def case_for_ever(server, target):
+    topic = new_topic(server, target, "ever", segment_bytes=MIB, retention_ms=-1)
+    fill(server, topic, [b"x" * 600_000] * 3, times=[1, 2, 3])
+    time.sleep(1)
+    assert start_of(server, topic) == 0
 
 
 CASES = {
