@@ -65,6 +65,8 @@ std::string_view kind_name(storage::JournalKind kind) {
       return "mark";
     case JournalKind::block:
       return "block";
+    case JournalKind::compact:
+      return "compact";
   }
   return "unknown";
 }

@@ -35,6 +35,11 @@ class Resolver {
     node.heartbeat_interval_ms = number<std::int64_t>("broker.heartbeat.interval.ms");
     node.session_timeout_ms = number<std::int64_t>("broker.session.timeout.ms");
     node.store.scrub_bytes_per_second = number<std::uint64_t>("ottla.scrub.bytes.per.second");
+    node.store.compacts = flag("log.cleaner.enable");
+    node.store.compaction_backoff_ms = number<std::int64_t>("log.cleaner.backoff.ms");
+    node.store.compaction_map_bytes = number<std::uint64_t>("log.cleaner.dedupe.buffer.size");
+    node.store.compaction_bytes_per_second =
+        number<std::uint64_t>("log.cleaner.io.max.bytes.per.second");
     node.store.retention_check_interval_ms =
         number<std::int64_t>("log.retention.check.interval.ms");
     node.store.scrub_interval_ms = number<std::int64_t>("ottla.scrub.interval.ms");

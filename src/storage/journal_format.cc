@@ -68,7 +68,7 @@ std::optional<JournalEntry> entry_at(ByteView file, const JournalHeader& header,
   frame.body_bytes = load_big<std::uint32_t>(at + frame_at::kBodyBytes);
   if (frame.body_bytes > file.size() - position - kJournalFrameBytes) return std::nullopt;
   const std::uint8_t kind = at[frame_at::kKind];
-  if (kind < 1 || kind > static_cast<std::uint8_t>(JournalKind::block)) return std::nullopt;
+  if (kind < 1 || kind > static_cast<std::uint8_t>(JournalKind::compact)) return std::nullopt;
   frame.kind = static_cast<JournalKind>(kind);
   const ByteView body(at + kJournalFrameBytes, frame.body_bytes);
   const auto crc = frame_crc(at, body.first(covered_bytes(frame.kind, body.size())));

@@ -63,6 +63,9 @@ enum class JournalKind : std::uint8_t {
   // What stands in the last, partial block of a segment that is about to be written again. Offset:
   // the segment's base. Body: uint64 position of the block, then its bytes.
   block = 7,
+  // Segments below `offset` were compacted, and stand for themselves: what the journal has of the
+  // partition before that is as if its files had been used again.
+  compact = 8,
 };
 
 // A place in a shard's journal.

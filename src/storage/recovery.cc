@@ -76,11 +76,13 @@ class ShardFolder final : public LogFolder {
   RecoveryReport report_;
   std::map<TopicPartition, Offset> recovery_points_;
   std::map<TopicPartition, Offset> log_starts_;
+  std::map<TopicPartition, Offset> first_dirty_;
   std::map<TopicIdPartition, LoadedPartition> found_;
   std::set<TopicIdPartition> lost_folders_;
   std::vector<std::string> older_journals_;  // files of former runs
   std::vector<JournalList::Run> older_runs_;
   bool is_kafkas_ = false;
+  bool has_cleaner_file_ = false;
   bool has_tails_ = false;  // the older journals hold what segments lack
   std::uint64_t run_ = 0;
   std::uint64_t first_sequence_ = 0;
@@ -153,6 +155,11 @@ io::Task<io::Result<>> ShardFolder::read_checkpoints() {
         "{} can't be read; without it deleted records would come back. Restore or remove it",
         path(kLogStartFile)));
   }
+  // Without it compaction begins anew.
+  auto cleaner =
+      co_await read_small_file(env_.disk, path(kCleanerOffsetFile), kCheckpointFileBytesMax);
+  has_cleaner_file_ = cleaner.has_value();
+  if (cleaner) (void)read(*cleaner, first_dirty_);
   co_return io::Result<>();
 }
 
@@ -350,6 +357,8 @@ io::Task<> ShardFolder::load_some(std::vector<std::string>& names, JournalsFound
           fmt::format("{}: offsets {} to {}: {}", name, damage.from, damage.to - 1, damage.cause));
     }
     has_tails_ = has_tails_ || !load->partition.tail.empty();
+    if (const auto dirty = first_dirty_.find(load->partition.name); dirty != first_dirty_.end())
+      load->partition.first_dirty_offset = std::min(dirty->second, load->partition.segments_end());
     found_.emplace(id, std::move(load->partition));
   }
 }
@@ -487,10 +496,12 @@ io::Task<io::Result<>> ShardFolder::write_checkpoints(
   std::vector<PartitionOffset> points;
   std::vector<PartitionOffset> watermarks;
   std::vector<PartitionOffset> starts;
+  std::vector<PartitionOffset> dirty;
   for (const auto& entries : by_shard) {
     for (const CheckpointEntry& entry : entries) {
       points.push_back({entry.name, entry.recovery_point});
       watermarks.push_back({entry.name, entry.high_watermark});
+      if (entry.first_dirty > 0) dirty.push_back({entry.name, entry.first_dirty});
       if (entry.log_start > entry.first_base) starts.push_back({entry.name, entry.log_start});
     }
   }
@@ -508,6 +519,15 @@ io::Task<io::Result<>> ShardFolder::write_checkpoints(
   if (!written) co_return written;
   written = co_await write_checkpoint(kHighWatermarkFile, watermarks);
   if (!written) co_return written;
+  for (const auto& [id, partition] : found_) {
+    if (partition.first_dirty_offset > 0)
+      dirty.push_back({partition.name, partition.first_dirty_offset});
+  }
+  if (!dirty.empty() || has_cleaner_file_) {
+    has_cleaner_file_ = true;
+    written = co_await write_checkpoint(kCleanerOffsetFile, dirty);
+    if (!written) co_return written;
+  }
   for (unsigned shard = 0; shard < stores.size(); ++shard) {
     (void)co_await io::call_on<bool>(
         env_, shard, [store = stores[shard], entries = std::move(by_shard[shard])]() mutable {

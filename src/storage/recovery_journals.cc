@@ -181,6 +181,13 @@ void apply(PartitionHistory& history, const JournalEntry& entry, const Slice& fi
       break;
     case JournalKind::mark:
       break;
+    case JournalKind::compact:
+      std::erase_if(history.batches,
+                    [&](const JournaledBatch& batch) { return batch.next_offset <= frame.offset; });
+      std::erase_if(history.blocks, [&](const auto& block) { return block.first < frame.offset; });
+      if (history.truncated_to && *history.truncated_to < frame.offset)
+        history.truncated_to.reset();  // what was compacted was sealed after it
+      break;
     case JournalKind::block: {
       if (entry.body.size() < sizeof(std::uint64_t)) break;
       const auto begin = static_cast<std::size_t>(entry.body.data() - file.data());

@@ -209,6 +209,24 @@ io::Task<io::Result<>> Loader::finish_interrupted_work() {
         auto removed = co_await disk_.remove(what_.directory + "/" + other.name);
         if (!removed) co_return removed;
       }
+      // What the old segment had beside it says nothing of the new one.
+      for (const SegmentFile derived : {SegmentFile::sums, SegmentFile::offset_index,
+                                        SegmentFile::time_index, SegmentFile::transaction_index}) {
+        const std::string swap = segment_file_name(name->offset, derived, SegmentFileState::swap);
+        if (std::ranges::find(*entries, swap, &io::DirectoryEntry::name) != entries->end())
+          continue;
+        const bool is_old_there = std::ranges::any_of(*entries, [&](const auto& other) {
+          const auto old = parse_segment_file_name(other.name);
+          return old && old->offset == name->offset && old->state == SegmentFileState::live &&
+                 old->file == SegmentFile::log;
+        });
+        if (!is_old_there) continue;  // the swap had come that far: it is the new one's
+        auto removed = co_await disk_.remove(path(name->offset, derived));
+        if (!removed && removed.error().kind != io::ErrorKind::not_found) co_return removed;
+      }
+      // The new one must not stand beside what it replaces.
+      auto synced = co_await disk_.sync_directory(what_.directory);
+      if (!synced) co_return synced;
     }
     auto renamed =
         co_await disk_.rename(what_.directory + "/" + entry.name, path(name->offset, name->file));

@@ -55,6 +55,7 @@ struct LoadedPartition {
   bool is_complete_on_disk = false;
   // Below it the segments are known to be on disk.
   Offset recovery_point = 0;
+  Offset first_dirty_offset = 0;  // compaction has done its work below it
 
   Offset segments_end() const {
     return segments.empty() ? log_start_offset : segments.back().next_offset();

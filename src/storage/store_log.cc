@@ -92,6 +92,7 @@ StoredLog::StoredLog(ShardStore& store, LoadedPartition loaded, const LogConfig&
       directory_(std::move(loaded.directory)),
       config_(config),
       log_start_(loaded.log_start_offset),
+      first_dirty_(loaded.first_dirty_offset),
       epochs_(std::move(loaded.epochs)),
       producers_(std::move(loaded.producers)),
       damages_(std::move(loaded.damages)),
@@ -285,8 +286,11 @@ void StoredLog::roll_if_full(const wire::BatchHeader& batch) {
   if (segment.is_empty()) return;
   const bool is_full = !segment.has_room_for(batch.total_size(), batch.last_offset(),
                                              static_cast<std::uint64_t>(config_.segment_bytes));
+  const std::int64_t age_max = config_.is_compacted
+                                   ? std::min(config_.segment_ms, config_.max_compaction_lag_ms)
+                                   : config_.segment_ms;
   const bool is_old = segment.first_timestamp() >= 0 && batch.max_timestamp >= 0 &&
-                      batch.max_timestamp - segment.first_timestamp() > config_.segment_ms;
+                      batch.max_timestamp - segment.first_timestamp() > age_max;
   if (!is_full && !is_old) return;
   begin_segment();
 }

@@ -21,11 +21,13 @@
 #include <vector>
 
 #include "io/env.h"
+#include "storage/compaction.h"
 #include "storage/journal.h"
 #include "storage/partition_log.h"
 #include "storage/producer_snapshot.h"
 #include "storage/segment.h"
 #include "storage/segment_files.h"
+#include "storage/segment_name.h"
 #include "storage/segment_sums.h"
 #include "storage/store_loaded_partition.h"
 #include "storage/store_segment_writer.h"
@@ -144,6 +146,18 @@ class StoredLog final : public PartitionLog {
   io::Task<LogResult<>> apply_retention(TimestampMs now);
   const LogConfig& config() const { return config_; }
 
+  // What compaction has to do here.
+  Cleanable assess_compaction(TimestampMs now) const;
+  void note_compacted(Offset first_dirty);
+  Offset first_dirty() const { return first_dirty_; }
+  // `fresh`, whose files are there under `.cleaned` names, takes the place of `old`. False, and
+  // nothing has changed, if they are not here any more or the journal has no room. Old files are
+  // put into `renamed`. Errors: the disk's. REQUIRES: the file lock.
+  io::Task<io::Result<bool>> replace_segments(std::vector<std::shared_ptr<StoredSegment>> old,
+                                              std::shared_ptr<StoredSegment> fresh,
+                                              std::vector<std::string>& renamed);
+  bool is_uncleanable = false;  // compaction found it damaged
+
   // Lets go of batches in memory that end at or before `end` and are readable in files.
   void drop_tail(Offset end);
   // Puts nothing more into this slab of the tail's memory.
@@ -166,6 +180,8 @@ class StoredLog final : public PartitionLog {
   };
 
   bool has_old_segments() const;
+  bool holds(const std::vector<std::shared_ptr<StoredSegment>>& sealed) const;
+  io::Task<io::Result<>> rename_all(Offset base, SegmentFileState from, SegmentFileState to);
   io::Task<io::Result<>> rename_to_deleted(Offset base, std::vector<std::string>& renamed);
   LogResult<AppendResult> refuse(const ProducerCheck& check) const;
   void complain(Offset base, std::string_view cause);
@@ -219,6 +235,7 @@ class StoredLog final : public PartitionLog {
 
   // durable once the journal is flushed
   Offset log_start_ = 0;
+  Offset first_dirty_ = 0;  // below it is compacted; in the checkpoint file only
   Offset end_ = 0;
   LeaderEpochCache epochs_;
   ProducerState producers_;

@@ -426,6 +426,101 @@ io::Task<io::Result<>> StoredLog::remove_old_segments(std::vector<std::string>& 
   co_return io::Result<>();
 }
 
+Cleanable StoredLog::assess_compaction(TimestampMs now) const {
+  std::vector<CleanableSegment> sealed;
+  for (std::size_t at = 0; at + 1 < segments_.size() && segments_[at]->is_on_disk; ++at) {
+    const SegmentFacts& facts = segments_[at]->segment.facts();
+    sealed.push_back({facts.base_offset, segments_[at + 1]->segment.base_offset(), facts.size_bytes,
+                      facts.max_timestamp.timestamp, facts.first_timestamp});
+  }
+  return assess(sealed, std::max(first_dirty_, segments_.front()->segment.base_offset()),
+                last_stable_offset(),
+                {.dirty_ratio_min = config_.min_cleanable_dirty_ratio,
+                 .lag_min_ms = config_.min_compaction_lag_ms,
+                 .lag_max_ms = config_.max_compaction_lag_ms},
+                now);
+}
+
+void StoredLog::note_compacted(Offset first_dirty) {
+  first_dirty_ = std::max(first_dirty_, first_dirty);
+  store_.note_change();
+}
+
+bool StoredLog::holds(const std::vector<std::shared_ptr<StoredSegment>>& sealed) const {
+  if (is_gone()) return false;
+  const auto at = std::ranges::find(segments_, sealed.front());
+  if (static_cast<std::size_t>(segments_.end() - at) <= sealed.size()) return false;
+  return std::equal(sealed.begin(), sealed.end(), at) &&
+         std::ranges::all_of(sealed, [](const auto& stored) { return stored->is_on_disk; });
+}
+
+// The log last: a start that finds it under its new name finds the others as well.
+io::Task<io::Result<>> StoredLog::rename_all(Offset base, SegmentFileState from,
+                                             SegmentFileState to) {
+  io::Disk& disk = store_.env().disk;
+  for (const SegmentFile file :
+       {SegmentFile::offset_index, SegmentFile::time_index, SegmentFile::transaction_index,
+        SegmentFile::sums, SegmentFile::log}) {
+    auto moved = co_await disk.rename(directory_ + "/" + segment_file_name(base, file, from),
+                                      directory_ + "/" + segment_file_name(base, file, to));
+    const bool may_be_missing = file == SegmentFile::transaction_index;
+    if (!moved && !(may_be_missing && moved.error().kind == io::ErrorKind::not_found))
+      co_return moved;
+  }
+  co_return co_await disk.sync_directory(directory_);
+}
+
+io::Task<io::Result<bool>> StoredLog::replace_segments(
+    std::vector<std::shared_ptr<StoredSegment>> old, std::shared_ptr<StoredSegment> fresh,
+    std::vector<std::string>& renamed) {
+  io::Disk& disk = store_.env().disk;
+  Journal& journal = store_.journal();
+  if (!holds(old) || !journal.has_room_for_own(creation_bytes())) co_return false;
+  const Offset base = fresh->segment.base_offset();
+  const Offset end = fresh->segment.next_offset();
+  auto made = co_await disk.sync_directory(directory_);
+  if (!made) co_return std::unexpected(std::move(made.error()));
+  if (!holds(old) || !journal.has_room_for_own(creation_bytes())) co_return false;
+  journal_creation();
+  journal.seal(journal.stage(JournalKind::compact, id_, end, -1, 0),
+               std::static_pointer_cast<StoredLog>(shared_from_this()), marks_, end_);
+  if (!co_await journal.flushed()) co_return std::unexpected(journal.failure());
+  if (!holds(old)) co_return false;
+  auto ready = co_await rename_all(base, SegmentFileState::cleaned, SegmentFileState::swap);
+  if (!ready) co_return std::unexpected(std::move(ready.error()));
+
+  const auto at = std::ranges::find(segments_, old.front());
+  const auto behind = segments_.erase(at, at + static_cast<std::ptrdiff_t>(old.size()));
+  fresh->is_on_disk = true;
+  fresh->written_at = old.back()->written_at;
+  fresh->scrub_at =
+      store_.env().clock.now() + std::chrono::milliseconds(store_.limits().scrub_interval_ms);
+  segments_.insert(behind, fresh);
+  for (const auto& stored : old) {
+    stored->is_leaving = true;
+    store_.index_cache().erase(id_, stored->segment.base_offset());
+  }
+  drop_tail(end);  // readers of memory see what readers of files see
+
+  for (const auto& stored : old) {
+    const Offset old_base = stored->segment.base_offset();
+    auto moved = co_await rename_to_deleted(old_base, renamed);
+    if (!moved) co_return std::unexpected(std::move(moved.error()));
+    if (old_base == base) continue;
+    for (const SegmentFile file : {SegmentFile::snapshot, SegmentFile::snapshot_side}) {
+      (void)co_await disk.remove(directory_ + "/" + segment_file_name(old_base, file));
+    }
+  }
+  auto gone = co_await disk.sync_directory(directory_);
+  if (!gone) co_return std::unexpected(std::move(gone.error()));
+  auto placed = co_await rename_all(base, SegmentFileState::swap, SegmentFileState::live);
+  if (!placed) co_return std::unexpected(std::move(placed.error()));
+  fresh->reader.reset();  // from here on it is found by its name
+  if (!is_gone() && has_sealed(*fresh))
+    store_.index_cache().insert(id_, fresh->segment.detach_indexes());
+  co_return true;
+}
+
 io::Task<LogResult<>> StoredLog::apply_retention(TimestampMs now) {
   const auto alive = std::static_pointer_cast<StoredLog>(shared_from_this());
   if (is_gone() || is_truncating_) co_return LogResult<>();

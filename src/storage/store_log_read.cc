@@ -144,6 +144,7 @@ io::Task<LogResult<std::shared_ptr<const SegmentIndexes>>> StoredLog::indexes_of
   if (auto cached = store_.index_cache().find(id_, base)) co_return cached;
   auto loaded = co_await load_indexes(store_.env().disk, directory_, base,
                                       stored->segment.size_bytes(), stored->segment.next_offset());
+  if (stored->is_leaving) co_return std::unexpected(LogError::unreadable);  // others have its name
   if (!loaded) co_return std::unexpected(LogError::fenced);
   if (*loaded) co_return store_.index_cache().insert(id_, std::move(**loaded));
   store_.env().logger.warning("{}: index of segment {}: {}; building it anew", directory_, base,
@@ -208,6 +209,7 @@ io::Task<LogResult<ReadResult>> StoredLog::read_file(std::shared_ptr<StoredSegme
     std::shared_ptr<const SegmentIndexes> held;
     if (!stored->segment.has_indexes()) {
       auto loaded = co_await indexes_of(stored);
+      if (!loaded && stored->is_leaving && !is_gone()) co_return result;  // look again
       if (!loaded) co_return std::unexpected(loaded.error());
       held = std::move(*loaded);
     }
@@ -327,13 +329,16 @@ io::Task<LogResult<TimestampFound>> StoredLog::find_timestamp(TimestampMs timest
     }
     if (stored->readable_bytes > 0) {
       auto reader = co_await store_.reader_of(stored, log_path(directory_, segment.base_offset()));
-      if (!reader && stored->is_leaving && !is_gone()) continue;  // it lay below the log start
+      if (!reader && stored->is_leaving && !is_gone())
+        co_return co_await find_timestamp(timestamp, upper_bound);
       if (!reader) co_return std::unexpected(is_gone() ? gone() : LogError::corrupt);
       std::shared_ptr<const SegmentIndexes> held;
       if (segment.has_indexes()) {
         held = std::make_shared<SegmentIndexes>(segment.indexes());
       } else {
         auto loaded = co_await indexes_of(stored);
+        if (!loaded && stored->is_leaving && !is_gone())
+          co_return co_await find_timestamp(timestamp, upper_bound);
         if (!loaded) co_return std::unexpected(loaded.error());
         held = std::move(*loaded);
       }
@@ -380,6 +385,8 @@ io::Task<LogResult<std::vector<AbortedTransaction>>> StoredLog::aborted_transact
       is_done = stored->segment.indexes().aborted.collect(from, upper_bound, found);
     } else {
       auto loaded = co_await indexes_of(stored);
+      if (!loaded && stored->is_leaving && !is_gone())
+        co_return co_await aborted_transactions(from, upper_bound);
       if (!loaded) co_return std::unexpected(loaded.error());
       is_done = (*loaded)->aborted.collect(from, upper_bound, found);
     }

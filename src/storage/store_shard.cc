@@ -8,6 +8,7 @@
 #include "storage/atomic_file.h"
 #include "storage/log_directory.h"
 #include "storage/segment_name.h"
+#include "storage/store_compaction.h"
 #include "storage/store_retention.h"
 #include "storage/store_scrub.h"
 
@@ -72,6 +73,7 @@ io::Task<io::Result<>> ShardStore::start(std::uint64_t journal_sequence) {
   if (opened) {
     tasks_.spawn(scrub_in_background(*this));
     tasks_.spawn(retain_in_background(*this));
+    tasks_.spawn(compact_in_background(*this));
   }
   co_return opened;
 }
@@ -594,7 +596,8 @@ std::vector<CheckpointEntry> ShardStore::checkpoint_entries() const {
                        .recovery_point = log->recovery_point(),
                        .high_watermark = log->high_watermark(),
                        .log_start = log->log_start_offset(),
-                       .first_base = log->first_segment_base()});
+                       .first_base = log->first_segment_base(),
+                       .first_dirty = log->config().is_compacted ? log->first_dirty() : 0});
   }
   return entries;
 }
@@ -618,6 +621,9 @@ io::Task<io::Result<std::shared_ptr<io::File>>> ShardStore::reader_of(
   if (segment->reader) co_return segment->reader;
   auto opened = co_await env_.disk.open(std::move(path), {});
   if (!opened) co_return std::unexpected(std::move(opened.error()));
+  if (segment->is_leaving) {  // the name may be another's already
+    co_return std::unexpected(io::Error{io::ErrorKind::not_found, "the segment was replaced"});
+  }
   segment->reader = std::move(*opened);
   readers_.push_back({segment, 0});
   while (readers_.size() > limits_.open_files) {

@@ -8,6 +8,7 @@
 //               again
 //   settling    what was left lying for drain_after_ms goes to the segments as well
 //   retaining   segments that are too old or too many go (store_retention.h)
+//   compacting  logs that keep the last record of each key (store_compaction.h)
 //   scrubbing   sealed segments are compared with their sums (store_scrub.h)
 // One thing at a time touches files: the file lock.
 #pragma once
@@ -55,6 +56,7 @@ struct CheckpointEntry {
   Offset high_watermark = 0;
   Offset log_start = 0;
   Offset first_base = 0;
+  Offset first_dirty = 0;  // 0: nothing was compacted
 };
 
 class ShardStore final : public Store, public std::enable_shared_from_this<ShardStore> {

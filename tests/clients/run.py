@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from cases import (
+    compaction,
     admin,
     confluent,
     controller,
@@ -55,6 +56,7 @@ OWN = {
     "lossy": lossy,
     "restart": restart,
     "retention": retention,
+    "compaction": compaction,
     "folders": folders,
 }
 SERVERS = {"ottla": Ottla, "kafka": Kafka}
