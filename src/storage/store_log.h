@@ -54,8 +54,8 @@ struct StoredSegment {
   SavedIndexes saved_indexes;      // while it is active
   io::Instant scrub_at;            // not before
   std::uint32_t seals = 0;         // how often it was made whole: it may be cut and go on
-  bool is_leaving = false;      // its names are going: what fails to open there is no fault
-  TimestampMs written_at = -1;  // our clock at the last append in this life, or at the start
+  bool is_leaving = false;         // its names are going: what fails to open there is no fault
+  TimestampMs written_at = -1;     // our clock at the last append in this life, or at the start
 };
 
 class StoredLog final : public PartitionLog {

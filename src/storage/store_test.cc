@@ -146,7 +146,7 @@ io::Task<int> append_under_readers(io::Env& env, io::sim::Prng prng) {
   auto durable = co_await log->wait_durable(log->log_end_offset());
   REQUIRE_OK(durable);
   reading->is_over = true;
-  for (int i = 0; i < 1000 && reading->readers > 0; ++i) co_await io::sleep_for(env.clock, 1ms);
+  for (int i = 0; i < 5000 && reading->readers > 0; ++i) co_await io::sleep_for(env.clock, 1ms);
   EXPECT_EQ(reading->readers, 0) << "a reader does not come to the end";
   co_return 0;
 }
