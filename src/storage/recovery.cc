@@ -222,12 +222,14 @@ io::Task<io::Result<>> ShardFolder::load_partitions(JournalsFound journals) {
       continue;
     }
     // The id says whose records of the journal go with it.
+    std::optional<TopicIdPartition> id;
     auto metadata = co_await read_small_file(
         env_.disk, path(entry.name) + "/" + std::string(kPartitionMetadataFile),
         kSmallFileBytesMax);
     if (metadata) {
-      if (const auto id = parse_partition_metadata(as_text(*metadata))) {
-        removed.insert({*id, directory->partition.partition});
+      if (const auto topic_id = parse_partition_metadata(as_text(*metadata))) {
+        id = {*topic_id, directory->partition.partition};
+        removed.insert(*id);
       }
     }
     if (directory->state == PartitionDirectoryState::deleted) {
@@ -238,6 +240,10 @@ io::Task<io::Result<>> ShardFolder::load_partitions(JournalsFound journals) {
         if (file.name == kPartitionMetadataFile) continue;
         (void)co_await env_.disk.remove(path(entry.name) + "/" + file.name);
       }
+      // While a journal tells of its making and not of its end, nothing else says that it has gone:
+      // a topic that was made again would be taken for it.
+      if (id && journals.partitions.contains(*id) && !journals.partitions.at(*id).was_removed)
+        continue;
       (void)co_await env_.disk.remove(path(entry.name) + "/" + std::string(kPartitionMetadataFile));
       (void)co_await env_.disk.remove(path(entry.name));
     }

@@ -325,6 +325,53 @@ TEST_F(StoreTest, WaitersThatOwnThemselvesEndWithTheLog) {
   }
 }
 
+io::Task<io::Result<std::shared_ptr<PartitionLog>>> append_to_new(io::Env& env, Uuid topic_id) {
+  auto running = co_await start_folder(env, small_limits());
+  if (!running) co_return std::unexpected(running.error());
+  auto log = co_await open_or_create(*running, "t", 0, topic_id, small_config());
+  if (!log) co_return log;
+  EXPECT_TRUE(append(**log, make_batch({})).has_value());
+  EXPECT_TRUE((co_await (*log)->wait_durable(1)).has_value());
+  co_return log;
+}
+
+// A topic was made again; what a journal says of the making of the first one must not claim the
+// folder of the second, whose own partition.metadata did not reach the disk.
+TEST_F(StoreTest, ATopicThatWasMadeAgainIsNotTakenForTheOneThatWent) {
+  static constexpr Uuid kGone{9, 9};
+  static constexpr Uuid kThere{1, 1};
+  EXPECT_EQ(run([](io::Env& env) -> io::Task<int> {
+              REQUIRE_OK(co_await append_to_new(env, kGone));
+              co_return 0;
+            }),
+            0);
+  EXPECT_EQ(run([](io::Env& env) -> io::Task<int> {
+              // As a removal leaves it that a failed disk cut short of its entry in the journal.
+              const auto renamed = co_await env.disk.rename(
+                  "data/t-0", "data/t-0.0123456789abcdef0123456789abcdef-delete");
+              REQUIRE_OK(renamed);
+              REQUIRE_OK(co_await append_to_new(env, kThere));
+              co_return 0;
+            }),
+            0);
+  EXPECT_EQ(run([](io::Env& env) -> io::Task<int> {
+              auto file = co_await env.disk.open("data/t-0/partition.metadata",
+                                                 {.write = true, .truncate = true});
+              REQUIRE_OK(file);
+              auto running = co_await start_folder(env, small_limits());
+              REQUIRE_OK(running);
+              auto found = running->folder->take({kThere, 0});
+              EXPECT_TRUE(found.has_value());
+              if (found) {
+                const auto log = running->store->open(std::move(*found), small_config());
+                EXPECT_EQ(log->log_end_offset(), 1);
+              }
+              co_return 0;
+            }),
+            0)
+      << world_.report();
+}
+
 TEST_F(StoreTest, FindsAgainWhatWasAcknowledgedBeforeAKill) {
   int acknowledged = 0;
   for (int life = 0; life < 5; ++life) {
