@@ -116,10 +116,12 @@ bool ConsumerGroup::is_subscribed_to(const std::string& topic) const {
 }
 
 bool ConsumerGroup::is_settled() const {
-  return assignment_epoch_ == epoch_ && std::ranges::all_of(members_, [&](const auto& each) {
-           const MemberAssignment& current = each.second.current;
-           return current.state == MemberState::stable && current.epoch == assignment_epoch_;
-         });
+  return assignment_epoch_ == epoch_ &&
+         std::ranges::all_of(members_, [&](const auto& each) { return is_at_target(each.second); });
+}
+
+bool ConsumerGroup::is_at_target(const Member& member) const {
+  return member.current.state == MemberState::stable && member.current.epoch == assignment_epoch_;
 }
 
 std::string_view ConsumerGroup::state_name() const {

@@ -163,6 +163,7 @@ class ConsumerGroup {
   std::set<std::string> all_topics() const;
   std::string_view chosen_assignor() const;
   bool is_settled() const;
+  bool is_at_target(const Member& member) const;
   std::int32_t interval_ms(const ConsumerGroupLimits& limits) const;
   void renew(Member& member, const ConsumerGroupLimits& limits, Now now);
   Member* find(const std::string& member_id);

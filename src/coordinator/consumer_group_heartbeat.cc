@@ -411,7 +411,12 @@ void ConsumerGroup::step(const std::string& member_id, const PartitionSet* owned
 }
 
 std::int32_t ConsumerGroup::interval_ms(const ConsumerGroupLimits& limits) const {
-  if (is_settled()) return limits.heartbeat_interval_ms;
+  // Who is away for a while holds up nobody.
+  const bool is_quiet =
+      assignment_epoch_ == epoch_ && std::ranges::all_of(members_, [&](const auto& each) {
+        return is_at_target(each.second) || each.second.current.epoch == kLeaveForAWhile;
+      });
+  if (is_quiet) return limits.heartbeat_interval_ms;
   // About a thousand heartbeats a second at most.
   const auto members = static_cast<std::int32_t>(std::min<std::size_t>(members_.size(), 1'000'000));
   return std::min(limits.heartbeat_interval_ms, std::max(limits.unsettled_interval_ms, members));

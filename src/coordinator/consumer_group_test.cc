@@ -235,6 +235,18 @@ TEST_F(ConsumerGroupTest, AStaticMemberComesBackToWhatItHad) {
   EXPECT_EQ(state(), "Empty");
 }
 
+TEST_F(ConsumerGroupTest, WhoIsAwayForAWhileHoldsUpNobody) {
+  Request fixed = join_as("s1");
+  fixed.instance_id = "S";
+  send(fixed);
+  const std::int32_t epoch = send(join_as("other", {})).member_epoch;
+  Request away = beat_of("s1", -2);
+  away.instance_id = "S";
+  send(away);
+  EXPECT_EQ(send(beat_of("other", epoch)).heartbeat_interval_ms,
+            limits.consumer.heartbeat_interval_ms);
+}
+
 TEST_F(ConsumerGroupTest, TopicsThatGrowAndComeAreAssigned) {
   send(join_as("a", {"t", "later"}));
   topics.put("t", {topic, 6});
