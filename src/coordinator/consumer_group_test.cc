@@ -201,6 +201,10 @@ TEST_F(ConsumerGroupTest, EpochsAreChecked) {
   EXPECT_EQ(error_of(again), ErrorCode::none);
   EXPECT_EQ(again.member_epoch, 3);
   EXPECT_EQ(error_of(send(beat_of("a", 2))), ErrorCode::fenced_member_epoch) << "owns what?";
+  send(beat_of("b", -1));
+  EXPECT_EQ(send(beat_of("a", 3)).member_epoch, 4);
+  EXPECT_EQ(error_of(send(owning("a", 2, {0, 1}))), ErrorCode::fenced_member_epoch) << "too old";
+  EXPECT_EQ(error_of(send(owning("a", 3, {0, 1}))), ErrorCode::none);
 }
 
 TEST_F(ConsumerGroupTest, LeavingMakesRoomAtOnce) {
